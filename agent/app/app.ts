@@ -1,0 +1,16 @@
+import type { Exit } from './restart.ts';
+
+/** The one seam between the agent and where gunicorn runs. */
+export type App = {
+  /** Resolves with its process id. Throws INTERPRETER_MISSING, PORT_IN_USE or APP_SPAWN_FAILED. */
+  start(): Promise<number>;
+  /** Asks gunicorn to finish what it serves and end. */
+  terminate(): void;
+  /** Ends everything it started, at once. */
+  kill(): void;
+  /** Last lines of its output since its last start, without values of config. */
+  tail(): readonly string[];
+};
+
+/** Called once for every start, when nothing of the app runs any more. */
+export type OnExit = (exit: Exit) => void;

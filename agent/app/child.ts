@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { Failure } from '../../contract/causes.ts';
+import { createScrub } from '../scrub.ts';
+import type { App, OnExit } from './app.ts';
+import { parseEnvironmentFile } from './environment.ts';
+import { readLines } from './output.ts';
+import { portHolder } from './port-holder.ts';
+import { endGroup, endRecordedGroup, recordGroup } from './process-group.ts';
+
+const tailLines = 40;
+const setpriv = '/usr/bin/setpriv';
+
+type Child = {
+  readonly command: readonly [string, ...string[]];
+  readonly environmentFile: string;
+  readonly folder: string;
+  readonly bind: { readonly host: string; readonly port: number };
+  /** Where the running process group is written down for an agent that comes after a killed one. */
+  readonly recordFile: string;
+  readonly onLine: (line: string) => void;
+  readonly onExit: OnExit;
+};
+
+/**
+ * gunicorn as a child in a process group of its own, for laptops and tests: it ends with the agent, by the parent-death signal where
+ * setpriv (util-linux) is there, else because the next agent ends the recorded group. Its environment is the environment file, nothing else.
+ */
+export function createChildApp({ command, environmentFile, folder, bind, recordFile, onLine, onExit }: Child): App {
+  const tail: string[] = [];
+  let running: number | undefined;
+
+  const signal = (target: number, name: NodeJS.Signals) => {
+    try {
+      process.kill(target, name);
+    } catch {
+      // It ended a moment before.
+    }
+  };
+
+  return {
+    async start() {
+      await endRecordedGroup(recordFile);
+      tail.length = 0;
+      const [interpreter, ...args] = withDeathSignal(command);
+      requireInterpreter(command[0]);
+      await requireFreePort(bind);
+      const env = parseEnvironmentFile(readFileSync(environmentFile, 'utf8'));
+      const scrub = createScrub(new Map([...env].filter(([name]) => isConfig(name))));
+      const child = spawn(interpreter, args, { cwd: folder, env: Object.fromEntries(env), detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve);
+        child.once('error', (error: NodeJS.ErrnoException) =>
+          reject(new Failure('APP_SPAWN_FAILED', { detail: error.code ?? error.message }, { cause: error })),
+        );
+      });
+      const pid = child.pid as number;
+      running = pid;
+      recordGroup(recordFile, pid);
+      for (const stream of [child.stdout, child.stderr]) {
+        readLines(stream, (raw) => {
+          const line = scrub(raw);
+          if (tail.push(line) > tailLines) tail.shift();
+          onLine(line);
+        });
+      }
+      child.once('exit', async (code, name) => {
+        // Orphaned workers would go on accepting beside the next start.
+        await endGroup(pid);
+        running = undefined;
+        onExit({ code, signal: name });
+      });
+      return pid;
+    },
+    terminate() {
+      if (running !== undefined) signal(running, 'SIGTERM');
+    },
+    kill() {
+      if (running !== undefined) signal(-running, 'SIGKILL');
+    },
+    tail: () => tail,
+  };
+}
+
+const isConfig = (name: string) => !name.startsWith('PINION_') && name !== 'PATH' && name !== 'LANG';
+
+function withDeathSignal(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  try {
+    accessSync(setpriv, constants.X_OK);
+    return [setpriv, '--pdeathsig', 'TERM', '--', ...command];
+  } catch {
+    return command;
+  }
+}
+
+function requireInterpreter(interpreter: string): void {
+  try {
+    accessSync(interpreter, constants.X_OK);
+  } catch (error) {
+    throw new Failure('INTERPRETER_MISSING', { interpreter, detail: (error as NodeJS.ErrnoException).code ?? String(error) }, { cause: error });
+  }
+}
+
+// gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
+async function requireFreePort({ host, port }: Child['bind']): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      const names = { address: `${host}:${port}`, holder: portHolder(port) };
+      reject(isTaken ? new Failure('PORT_IN_USE', names) : new Failure('APP_SPAWN_FAILED', { detail: `${host}:${port} ${error.code}` }, { cause: error }));
+    });
+    server.listen({ host, port }, resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
+}

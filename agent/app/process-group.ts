@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+
+type Recorded = { readonly pid: number; readonly startedAtTicks: string };
+
+/** Writes down which group a started process leads, so that the agent after a killed one can end it. */
+export function recordGroup(file: string, pid: number): void {
+  const started = readStat(pid);
+  if (started !== undefined) writeFileSync(file, JSON.stringify({ pid, startedAtTicks: started.startedAtTicks } satisfies Recorded));
+}
+
+/** Ends the group that `file` names, if its leader is still the process that was recorded. A file that says nothing of use is removed. */
+export async function endRecordedGroup(file: string): Promise<void> {
+  const recorded = readRecorded(file);
+  // A pid is given out again; the start time tells the same process from another.
+  if (recorded !== undefined && readStat(recorded.pid)?.startedAtTicks === recorded.startedAtTicks) await endGroup(recorded.pid);
+  rmSync(file, { force: true });
+}
+
+/** SIGKILL to a whole process group; resolves when none of it runs any more. */
+export async function endGroup(group: number): Promise<void> {
+  while (members(group).length > 0) {
+    try {
+      process.kill(-group, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+    await wait(5);
+  }
+}
+
+function readRecorded(file: string): Recorded | undefined {
+  try {
+    const { pid, startedAtTicks } = JSON.parse(readFileSync(file, 'utf8'));
+    return Number.isSafeInteger(pid) && pid > 1 && typeof startedAtTicks === 'string' ? { pid, startedAtTicks } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// A zombie that nobody has reaped yet holds nothing: kill(-group, 0) would still find it.
+const members = (group: number): number[] =>
+  readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      const stat = Number.isInteger(pid) ? readStat(pid) : undefined;
+      return stat !== undefined && stat.group === group && stat.state !== 'Z' && stat.state !== 'X';
+    });
+
+/** Fields 3, 5 and 22 of proc_pid_stat(5); the name before them may hold anything but ends at the last parenthesis. */
+function readStat(pid: number): { state: string; group: number; startedAtTicks: string } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', group: Number(fields[2]), startedAtTicks: fields[19] ?? '' };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,131 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
+import { Failure } from '../contract/causes.ts';
+import type { Imds } from './imds.ts';
+import type { Limits } from './limits.ts';
+
+type ClientLimits = Pick<Limits, 'imdsTimeoutMs' | 'connectTimeoutMs' | 'requestTimeoutMs'>;
+/** `s3` loads its client at the first call (50 ms) and gives the same one after; a boot whose tree is on disk never needs it. */
+export type Clients = { readonly ssm: SSMClient; readonly s3: () => Promise<S3Client> };
+
+/**
+ * The AWS clients of an agent. On a host (`imds` given) Region and credentials come from the metadata service; without it from the SDK's default chain.
+ * Endpoints come only from the SDK's own variables (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SSM, …). One attempt a call: the boot's phases retry.
+ */
+export function createClients(imds: Imds | undefined, limits: ClientLimits): Clients {
+  const config = {
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: limits.connectTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      socketTimeout: limits.requestTimeoutMs,
+      // Without it the handler only logs a warning and waits on.
+      throwOnRequestTimeout: true,
+    },
+    // The SDK's default writes warnings to stderr, which is for the one cause line.
+    logger: silent,
+    ...(imds && {
+      region: regionOf(imds),
+      credentials: fromInstanceMetadata({ ec2MetadataV1Disabled: true, timeout: limits.imdsTimeoutMs, maxRetries: 2, logger: silent }),
+    }),
+  };
+  const ssm = new SSMClient(config);
+  let s3: Promise<S3Client> | undefined;
+  const loadS3 = async () => {
+    const { S3Client } = await import('@aws-sdk/client-s3');
+    const { AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 } = process.env;
+    const forcePathStyle = (AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL) !== undefined;
+    // The client that has them already: credentials are fetched, and refreshed, once for both.
+    return new S3Client({ ...config, region: ssm.config.region, credentials: ssm.config.credentials, forcePathStyle });
+  };
+  return {
+    ssm,
+    s3: () => {
+      s3 ??= loadS3();
+      return s3;
+    },
+  };
+}
+
+const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+function regionOf(imds: Imds): () => Promise<string> {
+  let region: string | undefined;
+  return async () => {
+    // Bounded by the metadata client's own timeouts.
+    region ??= await imds.get('/latest/meta-data/placement/region', neverAborted);
+    if (region === undefined) throw new Failure('REGION_MISSING', {});
+    return region;
+  };
+}
+
+const neverAborted = new AbortController().signal;
+
+/** What was asked of which service; the names go into the sentence. */
+export type ServiceCall =
+  | { readonly service: 'ssm'; readonly action: string; readonly parameter: string }
+  | { readonly service: 's3'; readonly action: string; readonly object: string };
+
+/** Names of the SDK's errors when there are no credentials, or none that AWS takes yet: a new instance's reach all of AWS only after seconds. */
+const credentialErrors = new Set([
+  'CredentialsProviderError',
+  'ProviderError',
+  'TokenProviderError',
+  'InstanceMetadataV1FallbackError',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'InvalidAccessKeyId',
+  'InvalidClientTokenId',
+  'InvalidToken',
+  'UnrecognizedClientException',
+]);
+/** The signer takes the service's Date from such an answer, so that the next attempt has the right time. */
+const skewErrors = new Set(['RequestTimeTooSkewed', 'RequestExpired', 'RequestInTheFuture', 'InvalidSignatureException']);
+const isThrottle = (name: string) => /^(Throttl|RequestThrottled|TooManyRequests|RequestLimitExceeded|SlowDown|BandwidthLimitExceeded)/.test(name);
+
+type SdkError = Error & {
+  readonly code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly statusCode?: number };
+};
+
+/**
+ * Whether KMS, behind Parameter Store or S3, refused the key, which no retry changes. Both pass KMS's message on
+ * (aws-env#29: `AccessDeniedException: … (Service: AWSKMS; Status Code: 400; …`; aws-ssm-copy#10: `InvalidKeyId: … (Service: AWSKMS; …`).
+ */
+export function isKeyRefusal(thrown: unknown): thrown is Error {
+  const { name, message } = thrown as Error;
+  if (isThrottle(name) || /Throttl|Internal|Status Code: 5/.test(message)) return false;
+  return name === 'InvalidKeyId' || /^KMS.*Exception$/.test(name) || /Service: (AWS)?KMS\b|\bkms:[A-Z]/i.test(message);
+}
+
+/**
+ * What the SDK threw, as one Failure: CREDENTIALS_UNAVAILABLE, REGION_MISSING; SSM_THROTTLED, SSM_UNAVAILABLE, SSM_DENIED; S3_UNAVAILABLE,
+ * ARTIFACT_DENIED, ARTIFACT_MISSING; INTERNAL_ERROR for a request that the service calls wrong. Names and codes only: a service's message may quote anything.
+ */
+export function serviceFailure(thrown: unknown, call: ServiceCall): Failure {
+  if (thrown instanceof Failure) return thrown;
+  const { name, message, code, $metadata, $response } = thrown as SdkError;
+  const status = $metadata?.httpStatusCode ?? $response?.statusCode;
+  const options = { cause: thrown };
+  if (message === 'Region is missing') return new Failure('REGION_MISSING', {}, options);
+  if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: status === undefined ? message : name }, options);
+  const isThrottled = isThrottle(name) || status === 429;
+  const isWrong = status !== undefined && status >= 400 && status < 500 && !isThrottled && !skewErrors.has(name) && name !== 'RequestTimeout';
+  const isDenied = isWrong && (name.startsWith('AccessDenied') || status === 403 || isKeyRefusal(thrown));
+  const detail = code ?? (status === undefined ? name : `${status} ${name}`);
+  if (isWrong && !isDenied && status !== 404) {
+    return new Failure('INTERNAL_ERROR', { detail: `${call.service} refused ${call.action}: ${detail}` }, options);
+  }
+  if (call.service === 'ssm') {
+    const { action, parameter } = call;
+    if (isThrottled) return new Failure('SSM_THROTTLED', { action }, options);
+    if (isDenied) return new Failure('SSM_DENIED', { action, parameter }, options);
+    return new Failure('SSM_UNAVAILABLE', { action, detail }, options);
+  }
+  const { action, object } = call;
+  if (isDenied) return new Failure('ARTIFACT_DENIED', { action, object }, options);
+  if (status === 404) return new Failure('ARTIFACT_MISSING', { object }, options);
+  return new Failure('S3_UNAVAILABLE', { action, object, detail }, options);
+}

@@ -1,0 +1,39 @@
+import type { CauseReport } from '../../contract/causes.ts';
+import { asFailure } from '../../contract/causes.ts';
+import type { BootEvent } from '../../contract/events.ts';
+import { createImds } from '../imds.ts';
+import { readSettings } from '../settings.ts';
+import { boot, type Host } from './boot.ts';
+import { syncReleases } from './installed.ts';
+import type { Launch } from './prepare.ts';
+
+/** What the boot process tells the agent; the last one is how it ended. */
+export type BootMessage = BootEvent | { readonly event: 'launch'; readonly launch: Launch } | ({ readonly event: 'boot-failed' } & CauseReport);
+
+/** The boot as a program of its own: its memory and its parsers go with it. Arguments: the user data file, if there is one. */
+const tell = (message: BootMessage) => process.send?.(message);
+const stop = new AbortController();
+// The agent is gone: nobody is left to boot for.
+process.once('disconnect', () => process.exit(1));
+process.once('SIGTERM', () => stop.abort(new Error('the agent was told to stop')));
+
+try {
+  const settings = readSettings(process.env, process.argv[2]);
+  const { stateFolder, runtimeFolder, interpreter, limits, userDataFile } = settings;
+  const imds = userDataFile === undefined ? createImds(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, limits) : undefined;
+  const aws = await import('../aws.ts');
+  const host: Host = {
+    identity: imds !== undefined ? { kind: 'imds', imds } : { kind: 'file', path: userDataFile as string },
+    ...aws.createClients(imds, limits),
+    stateFolder,
+    runtimeFolder,
+    interpreter,
+    bind: `${settings.bind}:${settings.trafficPort}`,
+  };
+  tell({ event: 'launch', launch: await boot(host, limits, tell, stop.signal) });
+  await syncReleases(stateFolder, stop.signal);
+  process.exit(0);
+} catch (thrown) {
+  // Idle SDK connections would keep the process for seconds.
+  process.send?.({ event: 'boot-failed', ...asFailure(thrown).report } satisfies BootMessage, () => process.exit(0));
+}

@@ -1,0 +1,88 @@
+import { accessSync, chmodSync, constants, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Failure } from '../../contract/causes.ts';
+import type { Manifest } from '../../contract/manifest.ts';
+import type { Release } from '../../contract/release.ts';
+import { environmentFile } from '../app/environment.ts';
+import { environmentName, gunicornConfig, gunicornConfigName } from '../app/gunicorn.ts';
+import type { Host } from './boot.ts';
+import type { Config } from './config.ts';
+import type { Identity } from './identity.ts';
+import { pruneReleases } from './installed.ts';
+import type { ReleaseTree } from './unpack.ts';
+
+/** A release that can be started: everything is on disk and `current` names it. Carries no value of config, so it may travel and be logged. */
+export type Launch = {
+  readonly app: string;
+  readonly env: string;
+  readonly instance: string;
+  /** The host's own address, which the probe asks. */
+  readonly address: string;
+  readonly release: number;
+  readonly commit: string;
+  readonly config: Readonly<Record<string, number>>;
+  readonly manifest: Manifest;
+};
+
+/**
+ * Makes the tree a virtual environment of this host's interpreter, writes the environment file (0400) and gunicorn's configuration,
+ * switches `current`, and removes every other release. Throws INTERPRETER_MISSING, CONFIG_UNDELIVERABLE, STATE_UNWRITABLE.
+ */
+export async function prepare(host: Host, identity: Identity, release: Release, tree: ReleaseTree, config: Config): Promise<Launch> {
+  const { app, env, number, commit } = release;
+  const { manifest } = tree;
+  const variables = new Map([
+    ['PATH', '/usr/local/bin:/usr/bin:/bin'],
+    ['LANG', 'C.UTF-8'],
+    // The tree is read-only to the app.
+    ['PYTHONDONTWRITEBYTECODE', '1'],
+    ['PYTHONUNBUFFERED', '1'],
+    ...config.entries(),
+    ['PINION_RELEASE', String(number)],
+    ['PINION_COMMIT', commit],
+    ['PINION_ENV', env],
+    ['PINION_INSTANCE', identity.instance],
+  ]);
+  const environment = environmentFile(variables);
+  try {
+    makeVirtualEnvironment(tree.path, host.interpreter ?? `/usr/bin/python${release.python}`, release.python);
+    mkdirSync(host.runtimeFolder, { recursive: true, mode: 0o700 });
+    replaceFile(join(host.runtimeFolder, environmentName), environment, 0o400);
+    replaceFile(join(host.runtimeFolder, gunicornConfigName), gunicornConfig(manifest, join(host.stateFolder, 'current'), host.bind), 0o640);
+    replaceLink(join(host.stateFolder, 'current'), tree.path);
+    await pruneReleases(host.stateFolder, release.artifact.sha256);
+  } catch (thrown) {
+    if (thrown instanceof Failure) throw thrown;
+    const { code, path } = thrown as NodeJS.ErrnoException;
+    throw new Failure('STATE_UNWRITABLE', { path: path ?? host.stateFolder, detail: code ?? String(thrown) }, { cause: thrown });
+  }
+  return { app, env, instance: identity.instance, address: identity.address, release: number, commit, config: release.config, manifest };
+}
+
+// What `python -m venv` writes, less the parts only pip needs (PEP 405).
+function makeVirtualEnvironment(tree: string, interpreter: string, version: string): void {
+  try {
+    accessSync(interpreter, constants.X_OK);
+  } catch (error) {
+    throw new Failure('INTERPRETER_MISSING', { interpreter, detail: (error as NodeJS.ErrnoException).code ?? String(error) }, { cause: error });
+  }
+  const real = realpathSync(interpreter);
+  replaceFile(join(tree, 'pyvenv.cfg'), `home = ${dirname(real)}\ninclude-system-site-packages = false\nversion = ${version}\n`, 0o640);
+  mkdirSync(join(tree, 'bin'), { recursive: true, mode: 0o750 });
+  replaceLink(join(tree, 'bin', 'python'), real);
+}
+
+function replaceFile(path: string, text: string, mode: number): void {
+  const partial = `${path}.partial`;
+  rmSync(partial, { force: true });
+  writeFileSync(partial, text, { mode, flag: 'wx' });
+  chmodSync(partial, mode);
+  renameSync(partial, path);
+}
+
+function replaceLink(path: string, target: string): void {
+  const partial = `${path}.partial`;
+  rmSync(partial, { force: true });
+  symlinkSync(target, partial);
+  renameSync(partial, path);
+}

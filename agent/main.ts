@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util';
+import { asFailure, causeLine, Failure } from '../contract/causes.ts';
+import { startBoot } from './boot/child.ts';
+import { agentVersion } from './version.ts';
+
+const usage = `pinion-agent ${agentVersion}: boots the release that this instance's user data names, and serves it.
+
+  pinion-agent run                     user data, Region and credentials from the instance metadata service
+  pinion-agent run --user-data FILE    user data from a file; Region and credentials from the environment
+  pinion-agent --version
+
+SIGTERM and SIGINT drain and end it; once more shortens the drain.
+Exit status: 0 drained; 1 it could not start (one line on stderr says why); 2 usage.
+`;
+
+const { values, positionals } = readArguments();
+if (values.version) {
+  process.stdout.write(`${agentVersion}\n`);
+} else if (values.help || positionals.length !== 1 || positionals[0] !== 'run') {
+  process[values.help ? 'stdout' : 'stderr'].write(usage);
+  process.exitCode = values.help ? 0 : 2;
+} else {
+  await run(values['user-data']);
+}
+
+async function run(userDataFile: string | undefined): Promise<void> {
+  const consoleLine = (line: string) => process.stderr.write(`${line}\n`);
+  // First of all, so that the boot runs while the rest of the agent is loaded (60 ms).
+  const boot = startBoot(userDataFile);
+  try {
+    const [{ live }, { createLog }, { readSettings }] = await Promise.all([import('./agent.ts'), import('./log.ts'), import('./settings.ts')]);
+    await live(boot, readSettings(process.env, userDataFile), { log: createLog(), console: consoleLine }, (stop) => {
+      process.on('SIGTERM', stop);
+      process.on('SIGINT', stop);
+    });
+    // The log is written synchronously; idle connections need not be waited for.
+    process.exit(0);
+  } catch (thrown) {
+    await boot.stop();
+    consoleLine(causeLine(asFailure(thrown).report));
+    process.exit(1);
+  }
+}
+
+function readArguments() {
+  try {
+    const options = { 'user-data': { type: 'string' }, version: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+    return parseArgs({ options, allowPositionals: true });
+  } catch (thrown) {
+    const detail = thrown instanceof Error ? thrown.message : String(thrown);
+    process.stderr.write(`${causeLine(new Failure('USAGE', { detail }).report)}\n`);
+    return process.exit(2);
+  }
+}

@@ -1,0 +1,43 @@
+import { rmSync } from 'node:fs';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { Failure } from '../../contract/causes.ts';
+import type { Readiness, Status } from '../../contract/status.ts';
+import { portHolder } from '../app/port-holder.ts';
+
+export type HealthServer = { readonly port: number; close(): Promise<void> };
+
+type Sources = { readonly readiness: () => Readiness; readonly status: () => Status };
+
+/**
+ * Serves `/readyz` and `/livez` on the health port and the full status on a unix socket, all from memory.
+ * Throws HEALTH_PORT_IN_USE.
+ */
+export async function serveHealth(bind: { host: string; port: number; statusSocket: string }, { readiness, status }: Sources): Promise<HealthServer> {
+  const health = plainServer();
+  health.get('/readyz', async (_, reply) => {
+    const body = readiness();
+    return reply.code(body.state === 'ready' ? 200 : 503).send(body);
+  });
+  health.get('/livez', async () => ({ alive: true }));
+  const local = plainServer();
+  local.get('/status', async () => status());
+  try {
+    await health.listen({ host: bind.host, port: bind.port });
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown;
+    throw new Failure('HEALTH_PORT_IN_USE', { address: `${bind.host}:${bind.port}`, holder: portHolder(bind.port) }, { cause: thrown });
+  }
+  // A socket file outlives a killed agent.
+  rmSync(bind.statusSocket, { force: true });
+  await local.listen({ path: bind.statusSocket });
+  const address = health.server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : bind.port,
+    close: async () => {
+      await Promise.all([health.close(), local.close()]);
+    },
+  };
+}
+
+// close() waits for idle keep-alive connections: measured 70 s with the default.
+const plainServer = (): FastifyInstance => Fastify({ keepAliveTimeout: 1000, logger: false });

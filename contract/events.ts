@@ -1,0 +1,28 @@
+import type { CauseReport } from './causes.ts';
+import type { StateName } from './status.ts';
+
+/** Phases of a boot, in order (download and config run side by side). */
+export const bootPhases = ['identity', 'release', 'installed', 'download', 'config', 'unpack', 'prepare'] as const;
+export type BootPhase = (typeof bootPhases)[number];
+
+/**
+ * What a boot says while it runs: each is one log line of the agent under its `event` name.
+ * Durations are milliseconds on the monotonic clock.
+ */
+export type BootEvent =
+  | { readonly event: 'phase-started'; readonly phase: BootPhase }
+  | { readonly event: 'phase-ended'; readonly phase: BootPhase; readonly ms: number; readonly attempts: number }
+  | ({ readonly event: 'phase-retried'; readonly phase: BootPhase; readonly attempt: number; readonly retryInMs: number } & CauseReport);
+
+/** What the agent's log says of its own life, beside the boot's events; `sinceStartMs` counts from the start of the agent. */
+export type AgentEvent =
+  | BootEvent
+  | { readonly event: 'health-listening'; readonly address: string; readonly sinceStartMs: number }
+  | { readonly event: 'boot-output'; readonly line: string }
+  | { readonly event: 'booted'; readonly ms: number; readonly release: number; readonly commit: string }
+  | { readonly event: 'app-started'; readonly pid: number }
+  | { readonly event: 'app-output'; readonly app: string; readonly line: string }
+  | { readonly event: 'app-exited'; readonly exit: string }
+  | { readonly event: 'state'; readonly from: StateName; readonly to: StateName; readonly sinceStartMs: number }
+  | ({ readonly event: 'failed' } & CauseReport)
+  | { readonly event: 'stopped'; readonly sinceStartMs: number };

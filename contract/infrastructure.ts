@@ -1,0 +1,36 @@
+import type { XStatic } from 'typebox/schema';
+import type { ReleaseNumber, Sha256 } from './names.ts';
+import { hooks, times, type UserData } from './user-data.ts';
+
+const name = { type: 'string', minLength: 1, maxLength: 2048 } as const;
+
+/** JSON Schema of what Terraform publishes at `/pinion/<app>/<env>/infrastructure`: all that a deploy may rely on. */
+export const infrastructureSchema = {
+  $id: 'infrastructure',
+  type: 'object',
+  additionalProperties: false,
+  required: ['schemaVersion', 'autoScalingGroup', 'launchTemplateId', 'targetGroupArn', 'loadBalancerUrl', 'artifactBucket', 'alarms', 'hooks', 'times'],
+  properties: {
+    schemaVersion: { const: 1 },
+    autoScalingGroup: name,
+    launchTemplateId: name,
+    targetGroupArn: name,
+    loadBalancerUrl: { ...name, format: 'uri' },
+    artifactBucket: { type: 'string', minLength: 3, maxLength: 63, description: 'One bucket for all environments of an app.' },
+    alarms: { type: 'array', items: name, uniqueItems: true },
+    hooks,
+    times,
+  },
+} as const;
+
+export type Infrastructure = XStatic<typeof infrastructureSchema>;
+
+/** The user data of a launch-template version that boots `release`; used by deploys and by the local cloud alike. */
+export function composeUserData(
+  place: { readonly app: string; readonly env: string },
+  { autoScalingGroup, hooks, times }: Pick<Infrastructure, 'autoScalingGroup' | 'hooks' | 'times'>,
+  release: ReleaseNumber,
+  recordSha256: Sha256,
+): UserData {
+  return { schemaVersion: 1, app: place.app, env: place.env, release, recordSha256, autoScalingGroup, hooks, times };
+}

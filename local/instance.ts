@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { AgentEvent } from '../contract/events.ts';
+import type { UserData } from '../contract/user-data.ts';
+import { region } from './cloud.ts';
+import { startImds } from './imds.ts';
+
+const program = fileURLToPath(new URL('../agent/main.ts', import.meta.url));
+const setpriv = '/usr/bin/setpriv';
+
+type Launch = {
+  readonly userData: UserData;
+  readonly cloudEndpoint: string;
+  /** Its disk: what is on it stays for the next instance, so that an artifact is fetched once. */
+  readonly folder: string;
+  readonly address: string;
+  readonly trafficPort: number;
+  readonly healthPort: number;
+  readonly interpreter: string;
+  readonly onEvent: (event: AgentEvent) => void;
+  /** Lines of its stderr: what an instance's console shows. */
+  readonly onConsole: (line: string) => void;
+};
+
+export type LocalInstance = {
+  readonly id: string;
+  /** The agent's exit status, or the signal that ended it; whatever the reason. */
+  readonly ended: Promise<number | string>;
+  /** Drains it; after `patienceMs` the app is ended, then killed. Resolves when nothing of it runs. */
+  stop(): Promise<void>;
+};
+
+/** There is no balancer to settle, and a browser's idle connection holds a gthread worker for the whole graceful timeout. */
+const patienceMs = 3_000;
+
+/** One instance on this machine: its own metadata service, and the agent as a process with nothing of the caller's environment but PATH, HOME and LANG. */
+export async function launchInstance(launch: Launch): Promise<LocalInstance> {
+  const id = `i-${randomBytes(9).toString('hex').slice(0, 17)}`;
+  const credentials = () => ({
+    accessKeyId: 'ASIALOCAL',
+    secretAccessKey: 'local',
+    sessionToken: randomBytes(8).toString('hex'),
+    expiration: new Date(Date.now() + 6 * 3_600_000),
+  });
+  const userData = Buffer.from(JSON.stringify(launch.userData));
+  const imds = await startImds({ instance: id, address: launch.address, region, roleName: 'pinion-runtime', credentials, userData });
+  const runtimeFolder = join(launch.folder, 'run');
+  await mkdir(launch.folder, { recursive: true });
+
+  const [command, ...args] = withDeathSignal([process.execPath, program, 'run']);
+  // A group of its own: Ctrl-C in a terminal reaches the one who drains it, not it.
+  const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: environment(launch, imds.endpoint, runtimeFolder) });
+  createInterface({ input: child.stdout }).on('line', (line) => (line.startsWith('{') ? launch.onEvent(JSON.parse(line)) : launch.onConsole(line)));
+  createInterface({ input: child.stderr }).on('line', launch.onConsole);
+  const exited = new Promise<number | string>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'nothing'));
+  });
+  const ended = exited.finally(async () => {
+    await imds.stop();
+    await rm(runtimeFolder, { recursive: true, force: true });
+  });
+  return {
+    id,
+    ended,
+    async stop() {
+      child.kill('SIGTERM');
+      const impatience = setInterval(() => child.kill('SIGTERM'), patienceMs);
+      await ended.finally(() => clearInterval(impatience));
+    },
+  };
+}
+
+const environment = (launch: Launch, imdsEndpoint: string, runtimeFolder: string): NodeJS.ProcessEnv => ({
+  ...Object.fromEntries(['PATH', 'HOME', 'LANG', 'NODE_COMPILE_CACHE'].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+  AWS_ENDPOINT_URL: launch.cloudEndpoint,
+  AWS_EC2_METADATA_SERVICE_ENDPOINT: imdsEndpoint,
+  STATE_DIRECTORY: join(launch.folder, 'state'),
+  RUNTIME_DIRECTORY: runtimeFolder,
+  PINION_BIND: launch.address,
+  PINION_TRAFFIC_PORT: String(launch.trafficPort),
+  PINION_HEALTH_PORT: String(launch.healthPort),
+  PINION_PYTHON: launch.interpreter,
+  PINION_LIMITS: JSON.stringify({ drainSettleMs: 0 }),
+});
+
+/** Where util-linux is, the agent also ends when the one who launched it is killed. */
+function withDeathSignal(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  try {
+    accessSync(setpriv, constants.X_OK);
+    return [setpriv, '--pdeathsig', 'TERM', '--', ...command];
+  } catch {
+    return command;
+  }
+}

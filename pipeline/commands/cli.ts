@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import { Failure } from '../../contract/causes.ts';
+import type { Output } from '../output/output.ts';
+
+/** What a verb has of the program it belongs to. */
+export type Cli = {
+  readonly output: Output;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
+};
+
+/** `--app-dir` of the program a verb belongs to, absolute. */
+export const appDirOf = (verb: Command): string => verb.optsWithGlobals<{ appDir: string }>().appDir;
+
+/** `--env` of the program a verb belongs to. Throws ENV_MISSING. */
+export function envOf(verb: Command): string {
+  const { env } = verb.optsWithGlobals<{ env?: string }>();
+  if (env === undefined || env === '') throw new Failure('ENV_MISSING', {});
+  return env;
+}
+
+/** The example at the end of a verb's help. */
+export const example = (...lines: readonly string[]): string => `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`;

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+import { resolve } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { asFailure, type CauseCode, Failure } from '../contract/causes.ts';
+import description from '../package.json' with { type: 'json' };
+import { addBuild } from './commands/build.ts';
+import type { Cli } from './commands/cli.ts';
+import { addConfig } from './commands/config.ts';
+import { addExplain } from './commands/explain.ts';
+import { addPublish } from './commands/publish.ts';
+import { addRelease } from './commands/release.ts';
+import { jsonOutput } from './output/json.ts';
+import { plainOutput } from './output/plain.ts';
+
+const exitCodes = `
+Exit codes:
+  0    done
+  1    failed for a cause that may pass: try again
+  2    called wrongly
+  3    refused for a cause that stays: the message says what to change
+  130  interrupted`;
+
+const usageCauses: ReadonlySet<CauseCode> = new Set(['USAGE', 'ENV_MISSING']);
+
+/** The exit code that `pinion --help` documents. */
+function exitCode(failure: Failure): number {
+  if (failure.code === 'INTERRUPTED') return 130;
+  if (usageCauses.has(failure.code)) return 2;
+  return failure.isTransient ? 1 : 3;
+}
+
+function createProgram(cli: Cli, argv: readonly string[]): Command {
+  const program = new Command('pinion')
+    .description('Builds, publishes and releases a Flask app.')
+    .addOption(
+      new Option('--app-dir <DIR>', "the app's folder")
+        .env('PINION_APP_DIR')
+        .default(resolve('.'), 'this folder')
+        .argParser((folder) => resolve(folder)),
+    )
+    .addOption(new Option('--env <ENV>', 'the environment').env('PINION_ENV'))
+    .option('--json', 'one JSON line in place of text')
+    .addHelpText('after', exitCodes)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  // Only alone: `config get --version N` is something else.
+  if (argv.length === 1) program.version(description.version);
+  for (const add of [addBuild, addPublish, addConfig, addRelease, addExplain]) add(program, cli);
+  return program;
+}
+
+function failureOf(thrown: unknown, stop: AbortSignal): Failure | undefined {
+  if (stop.aborted) return new Failure('INTERRUPTED', {}, { cause: thrown });
+  if (!(thrown instanceof CommanderError)) return asFailure(thrown);
+  if (thrown.exitCode === 0) return undefined;
+  const detail = thrown.code === 'commander.help' ? 'no verb is named' : thrown.message.replace(/^error: /, '').replace(/\.$/, '');
+  return new Failure('USAGE', { detail }, { cause: thrown });
+}
+
+const interrupted = new AbortController();
+// Only once: a second Ctrl-C ends it at once.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
+
+const argv = process.argv.slice(2);
+const output = argv.includes('--json') ? jsonOutput(process.stdout) : plainOutput(process.stdout, process.stderr);
+try {
+  await createProgram({ output, signal: interrupted.signal }, argv).parseAsync(argv, { from: 'user' });
+} catch (thrown) {
+  const failure = failureOf(thrown, interrupted.signal);
+  if (failure !== undefined) {
+    output.failure(failure.report);
+    process.exitCode = exitCode(failure);
+  }
+}

@@ -1,0 +1,18 @@
+import type { CauseReport } from '../../contract/causes.ts';
+import type { Built, Published } from '../artifact/built.ts';
+import type { Explanation } from '../commands/explain.ts';
+import type { ConfigSet, ConfigType, ConfigVersion } from '../config/parameters.ts';
+import type { Progress } from '../progress.ts';
+import type { Released } from '../release/release.ts';
+
+/** What each verb ends with; two renderers show it. */
+export type Result =
+  | ({ readonly verb: 'build' } & Built)
+  | ({ readonly verb: 'publish'; readonly already: boolean } & Published)
+  | ({ readonly verb: 'config set'; readonly endsWithNewline: boolean } & ConfigSet)
+  | { readonly verb: 'config get'; readonly name: string; readonly version: number; readonly type: ConfigType; readonly value: string }
+  | { readonly verb: 'config list'; readonly env: string; readonly config: readonly ConfigVersion[]; readonly missing: readonly string[] }
+  | ({ readonly verb: 'release' } & Released)
+  | ({ readonly verb: 'explain' } & Explanation);
+
+export type Output = { progress(event: Progress): void; result(result: Result): void; failure(report: CauseReport): void };

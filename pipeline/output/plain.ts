@@ -1,0 +1,65 @@
+import { causeLine } from '../../contract/causes.ts';
+import type { Progress } from '../progress.ts';
+import type { Output, Result } from './output.ts';
+
+/** Plain lines: progress and the cause line on stderr, the result alone on stdout. */
+export function plainOutput(stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }, stderr: NodeJS.WritableStream): Output {
+  return {
+    progress: (event) => void stderr.write(`${progressLine(event)}\n`),
+    result: (result) => {
+      // A value goes out as it is, so that a file takes exactly its bytes; a terminal gets the line end it needs.
+      if (result.verb === 'config get') stdout.write(result.value + (stdout.isTTY ? '\n' : ''));
+      else stdout.write(`${resultLines(result).join('\n')}\n`);
+    },
+    failure: (report) => void stderr.write(`${causeLine(report)}\n`),
+  };
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** One line for each thing a verb says while it works. */
+export function progressLine(event: Progress): string {
+  switch (event.event) {
+    case 'interpreter':
+      return `Python ${event.version} at ${event.path}`;
+    case 'fetching':
+      return `fetching the wheels of ${event.file}`;
+    case 'wheels':
+      return `${event.count} wheels, ${event.packed} of them new`;
+    case 'uncompiled':
+      return `note: ${event.path} does not compile; it goes in as it is`;
+    case 'archiving':
+      return `archiving ${event.files} files, ${megabytes(event.unpackedBytes)}`;
+    case 'publishing':
+      return `publishing ${megabytes(event.sizeBytes)} to ${event.object}`;
+  }
+}
+
+function resultLines(result: Exclude<Result, { verb: 'config get' }>): readonly string[] {
+  switch (result.verb) {
+    case 'build':
+      return [`built ${result.sha256} (${megabytes(result.sizeBytes)}, Python ${result.manifest.python}, commit ${result.commit})`];
+    case 'publish':
+      return [`${result.already ? 'already published' : 'published'} s3://${result.bucket}/${result.key} version ${result.versionId}`];
+    case 'config set':
+      return [
+        `${result.name} ${result.unchanged ? 'is unchanged at' : 'is now'} version ${result.version} (${result.type})`,
+        ...(result.endsWithNewline ? ['note: the value ends with a line end; --trim leaves it out'] : []),
+      ];
+    case 'config list': {
+      const width = Math.max(0, ...result.config.map(({ name }) => name.length), ...result.missing.map((name) => name.length));
+      return [
+        ...result.config.map(({ name, type, version, changedAt }) =>
+          `${name.padEnd(width)}  ${type.padEnd(12)}  version ${version}  ${changedAt ?? ''}`.trimEnd(),
+        ),
+        ...result.missing.map((name) => `${name.padEnd(width)}  missing in ${result.env}`),
+        ...(width === 0 ? ['the app names no config'] : []),
+      ];
+    }
+    case 'release':
+      return [`release ${result.release} of ${result.record.app} in ${result.record.env}`, `record sha256 ${result.recordSha256}`];
+    case 'explain':
+      if (result.about === 'one') return [`${result.cause} (${result.kind})`, `  ${result.sentence}`, `  Next: ${result.next}`];
+      return result.groups.flatMap(({ group, causes }) => [group, ...causes.map((cause) => `  ${cause}`)]);
+  }
+}

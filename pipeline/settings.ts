@@ -1,0 +1,130 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'smol-toml';
+import { Failure } from '../contract/causes.ts';
+import { firstProblem } from '../contract/document.ts';
+import { type GunicornSettings, gunicornSchema, manifestSchema } from '../contract/manifest.ts';
+import { configName, pythonVersion, slug } from '../contract/names.ts';
+
+/** `[tool.pinion]` of an app's `pyproject.toml`, with its defaults. */
+export type Settings = {
+  readonly app: string;
+  readonly entryPoint: string;
+  /** Python that the app is built for, `X.Y`, unless a build names another. */
+  readonly python: string;
+  readonly healthPath: string;
+  readonly releaseHeader: string | undefined;
+  readonly config: readonly string[];
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly gunicorn: GunicornSettings;
+  /** Values for the local cloud alone. */
+  readonly localConfig: Readonly<Record<string, string>>;
+};
+
+const { entryPoint, healthPath, releaseHeader, config } = manifestSchema.properties;
+const gunicorn = gunicornSchema.properties;
+const globs = { type: 'array', items: { type: 'string', minLength: 1, maxLength: 256 } } as const;
+
+/** JSON Schema of `[tool.pinion]`. */
+export const settingsSchema = {
+  $id: 'settings',
+  type: 'object',
+  additionalProperties: false,
+  required: ['app', 'entry-point', 'python'],
+  properties: {
+    app: slug,
+    'entry-point': entryPoint,
+    python: pythonVersion,
+    'health-path': { ...healthPath, default: '/healthz' },
+    'release-header': releaseHeader,
+    config: { ...config, default: [] },
+    include: { ...globs, default: ['**/*'], description: 'Files of the app; a glob that matches a folder takes all below it.' },
+    exclude: { ...globs, default: [] },
+    gunicorn: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        workers: gunicorn.workers,
+        threads: gunicorn.threads,
+        'timeout-seconds': gunicorn.timeoutSeconds,
+        'graceful-timeout-seconds': gunicorn.gracefulTimeoutSeconds,
+        'keep-alive-seconds': gunicorn.keepAliveSeconds,
+      },
+    },
+    local: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        config: {
+          type: 'object',
+          propertyNames: configName,
+          additionalProperties: { type: 'string', minLength: 1 },
+          description: 'Values for the local cloud; the other names get random secrets there.',
+        },
+      },
+    },
+  },
+} as const;
+
+type Given = {
+  readonly app: string;
+  readonly 'entry-point': string;
+  readonly python: string;
+  readonly 'health-path'?: string;
+  readonly 'release-header'?: string;
+  readonly config?: readonly string[];
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly gunicorn?: Readonly<Record<string, number>>;
+  readonly local?: { readonly config?: Readonly<Record<string, string>> };
+};
+
+/** The settings of the app in `appDir`. Throws SETTINGS_MISSING, or SETTINGS_INVALID with the path in the file. */
+export async function readSettings(appDir: string): Promise<Settings> {
+  const file = join(appDir, 'pyproject.toml');
+  const text = await readFile(file, 'utf8').catch((cause) => {
+    throw new Failure('SETTINGS_MISSING', { file }, { cause });
+  });
+  let document: { readonly tool?: { readonly pinion?: unknown } };
+  try {
+    document = parse(text);
+  } catch (cause) {
+    // The parser's message quotes the file, and a local value may be in it.
+    const line = (cause as { line?: number }).line ?? 1;
+    throw new Failure('SETTINGS_INVALID', { file, path: `line ${line}`, problem: 'it is not TOML' }, { cause });
+  }
+  const pinion = document.tool?.pinion;
+  if (pinion === undefined) throw new Failure('SETTINGS_MISSING', { file });
+  const problem = firstProblem(settingsSchema, pinion);
+  if (problem !== undefined) throw new Failure('SETTINGS_INVALID', { file, path: `/tool/pinion${problem.path}`.replace(/\/$/, ''), problem: problem.problem });
+  const settings = withDefaults(pinion as Given);
+  const stray = Object.keys(settings.localConfig).find((name) => !settings.config.includes(name));
+  if (stray !== undefined) {
+    throw new Failure('SETTINGS_INVALID', { file, path: `/tool/pinion/local/config/${stray}`, problem: 'config does not name it' });
+  }
+  return settings;
+}
+
+function withDefaults(given: Given): Settings {
+  const chosen = settingsSchema.properties;
+  const server = given.gunicorn ?? {};
+  return {
+    app: given.app,
+    entryPoint: given['entry-point'],
+    python: given.python,
+    healthPath: given['health-path'] ?? chosen['health-path'].default,
+    releaseHeader: given['release-header'],
+    config: given.config ?? chosen.config.default,
+    include: given.include ?? chosen.include.default,
+    exclude: given.exclude ?? chosen.exclude.default,
+    gunicorn: {
+      workers: server.workers ?? gunicorn.workers.default,
+      threads: server.threads ?? gunicorn.threads.default,
+      timeoutSeconds: server['timeout-seconds'] ?? gunicorn.timeoutSeconds.default,
+      gracefulTimeoutSeconds: server['graceful-timeout-seconds'] ?? gunicorn.gracefulTimeoutSeconds.default,
+      keepAliveSeconds: server['keep-alive-seconds'] ?? gunicorn.keepAliveSeconds.default,
+    },
+    localConfig: given.local?.config ?? {},
+  };
+}

@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t, { type Test } from 'tap';
+import { probe } from '../../../agent/readiness/probe.ts';
+import { startProbing } from '../../../agent/readiness/probing.ts';
+import { freePort } from '../../support/free-port.ts';
+
+async function appThat(t: Test, answers: RequestListener) {
+  const server = createServer(answers).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port, path: '/healthz' };
+}
+const never = new AbortController().signal;
+
+t.test('only a completed response with status 200 is good', async (t) => {
+  const seen: (string | undefined)[] = [];
+  const target = await appThat(t, (request, response) => {
+    seen.push(request.url, request.headers['user-agent'], request.headers.connection);
+    response.end('ok');
+  });
+  t.match(await probe(target, 5000, never), { isGood: true, detail: 'status 200' });
+  t.same(seen, ['/healthz', 'ELB-HealthChecker/2.0', 'close']);
+  for (const status of [204, 302, 404, 500, 503]) {
+    const other = await appThat(t, (_, response) => response.writeHead(status).end());
+    t.match(await probe(other, 5000, never), { isGood: false, detail: `status ${status}` });
+  }
+});
+
+t.test('no answer, half an answer, no listener: bad, within the limit, never thrown', async (t) => {
+  t.match(await probe(await appThat(t, () => {}), 50, never), { isGood: false, detail: 'no answer in 50 ms' });
+  const half = await appThat(t, (_, response) => response.writeHead(200, { 'content-length': '10' }).write('x'));
+  t.match(await probe(half, 50, never), { isGood: false, detail: 'no answer in 50 ms' });
+  const broken = await appThat(t, (_, response) => response.writeHead(200, { 'content-length': '10' }).write('x', () => response.destroy()));
+  t.match(await probe(broken, 5000, never), { isGood: false });
+  t.match(await probe({ host: '127.0.0.1', port: await freePort(), path: '/' }, 5000, never), { isGood: false, detail: 'ECONNREFUSED' });
+});
+
+t.test('probes again and again until it is stopped, each on a fresh connection', async (t) => {
+  const ports = new Set<number | undefined>();
+  const target = await appThat(t, (request, response) => {
+    ports.add(request.socket.remotePort);
+    response.end();
+  });
+  let count = 0;
+  await new Promise<void>((resolve) => {
+    const probing = startProbing(target, 1, 5000, () => {
+      count++;
+      if (count === 3) {
+        probing.stop();
+        resolve();
+      }
+    });
+  });
+  t.equal(count, 3);
+  t.equal(ports.size, 3);
+});

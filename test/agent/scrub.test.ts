@@ -1,0 +1,13 @@
+import t from 'tap';
+import { createScrub } from '../../agent/scrub.ts';
+
+t.test('values become their names, the longest first; short ones and other text stay', async (t) => {
+  const scrub = createScrub(
+    new Map([
+      ['KEY', 's3cret'],
+      ['URL', 'postgres://u:s3cret@db'],
+      ['MODE', 'on'],
+    ]),
+  );
+  t.equal(scrub('at postgres://u:s3cret@db with s3cret, s3cret is on'), 'at [URL] with [KEY], [KEY] is on');
+});
