@@ -13,7 +13,8 @@ const intro = `# Causes
 <!-- Generated from contract/causes.ts by \`npm run docs\`: do not edit. -->
 
 Every failure of pinion ends in one of these codes, and it is the same code everywhere: in \`/readyz\`, in the agent's log, on the one line that stderr gets,
-and in what the CLI prints. \`pinion explain CODE\` prints an entry of this page. Words in braces are filled with the names involved, never with a value of config.
+and in what the CLI prints. \`pinion explain CODE\` prints an entry of this page. Words in braces are filled with the names involved, never with a
+value of config.
 
 A **transient** cause is tried again with growing, random waits until the budget it runs in ends; then it is the cause of the failure.
 A **permanent** cause ends the work at once: trying again would change nothing.`;

@@ -51,10 +51,14 @@ export async function makeFirstRelease(settings: LocalSettings, signal: AbortSig
     await step('config', setLocalConfig(cloud.clients, place, app, signal), (set) => set.map(({ name, type }) => `${name} (${type})`).join(', '));
     return { cloud, infrastructure };
   };
-  const building = step('build', buildHere(appDir, follow), (built) => `${(built.sizeBytes / 1e6).toFixed(1)} MB, ${digest(built.sha256)}`);
+  const building = step(
+    'build',
+    buildHere(appDir, follow),
+    (it) => `Python ${it.manifest.python}, ${(it.sizeBytes / 1e6).toFixed(1)} MB, ${digest(it.sha256)}`,
+  );
   const [{ cloud, infrastructure }, built] = await Promise.all([fillCloud(), building]);
-  await step('publish', publish(appDir, env, cloud.clients, follow), ({ bucket, versionId }) => `to ${bucket}, version ${versionId}`);
-  const made = await step('release', release(appDir, env, cloud.clients, follow), (it) => `${it.release}, record ${digest(it.recordSha256)}`);
+  await step('publish', publish(appDir, env, cloud.clients, follow), ({ bucket }) => `to s3://${bucket}`);
+  const made = await step('release', release(appDir, env, cloud.clients, follow), (it) => `number ${it.release}, record ${digest(it.recordSha256)}`);
 
   const environmentFile = join(folder, 'env');
   undo(() => rm(environmentFile, { force: true }));

@@ -65,7 +65,7 @@ export function awsFailure(thrown: unknown, action: string, resource: string): u
   const status = statusOf(thrown);
   const options = { cause: thrown };
   if (/^Region (is missing|not accepted)/.test(message)) return new Failure('REGION_MISSING', {}, options);
-  if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: name }, options);
+  if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: status === undefined ? message : name }, options);
   if (name === 'NoSuchBucket') return new Failure('BUCKET_MISSING', { bucket: resource.replace(/^s3:\/\/|\/.*$/g, '') }, options);
   if (status === 403 || name.startsWith('AccessDenied')) return new Failure('AWS_DENIED', { action, resource }, options);
   if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429 && !isThrottle(name)) {

@@ -49,9 +49,14 @@ function createProgram(cli: Cli, argv: readonly string[]): Command {
   return program;
 }
 
+const unwritable: ReadonlySet<string> = new Set(['EACCES', 'EDQUOT', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS']);
+
 function failureOf(thrown: unknown, stop: AbortSignal): Failure | undefined {
   if (stop.aborted) return new Failure('INTERRUPTED', {}, { cause: thrown });
-  if (!(thrown instanceof CommanderError)) return asFailure(thrown);
+  if (!(thrown instanceof CommanderError)) {
+    const { code = '', path = 'the disk' } = thrown as NodeJS.ErrnoException;
+    return unwritable.has(code) ? new Failure('STATE_UNWRITABLE', { path, detail: code }, { cause: thrown }) : asFailure(thrown);
+  }
   if (thrown.exitCode === 0) return undefined;
   const detail = thrown.code === 'commander.help' ? 'no verb is named' : thrown.message.replace(/^error: /, '').replace(/\.$/, '');
   return new Failure('USAGE', { detail }, { cause: thrown });

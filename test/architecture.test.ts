@@ -24,8 +24,8 @@ const allowed: Record<string, readonly string[]> = {
   contract: ['contract'],
   agent: ['agent', 'contract', 'package.json'],
   pipeline: ['pipeline', 'contract', 'package.json'],
-  // The local cloud plays the operator and launches agents: it uses the CLI's verbs, never the agent's insides.
-  local: ['local', 'contract', 'pipeline', 'package.json'],
+  // The local cloud plays the operator and the host: it uses the verbs of the one and finds port holders like the other.
+  local: ['local', 'contract', 'pipeline', 'agent', 'package.json'],
 };
 
 t.test('agent and pipeline meet only in contract/', async (t) => {
@@ -47,6 +47,9 @@ const pure = [
   'agent/app/gunicorn.ts',
   'agent/boot/archive-entry.ts',
   'agent/readiness/verdict.ts',
+  'pipeline/config/value.ts',
+  'pipeline/release/record.ts',
+  'pipeline/artifact/tree.ts',
 ];
 
 t.test('what decides is pure: it imports no node: module, no SDK, and nothing that does', async (t) => {

@@ -2,17 +2,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { localPython } from '../local/moto.ts';
 import { coveredLines } from './support/coverage.ts';
-import { newReport, type Report, readTap } from './support/tap-report.ts';
+import { addReports, emptyReport, type Report, readTap } from './support/tap-report.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-type Lane = () => Promise<Report & { readonly note?: string }>;
-
+/** Of one test file; on a machine with more to do than these tests, some take a minute. */
+const fileSeconds = 240;
 const running = new Set<ChildProcess>();
 for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
   process.on(signal, () => {
@@ -21,93 +21,104 @@ for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 
   });
 }
 
-async function output(command: string, args: readonly string[], onLine: (line: string) => void, folder = root): Promise<number | null> {
-  const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+async function run(command: string, args: readonly string[], folder = root) {
+  const env = { ...process.env, TAP_TIMEOUT: String(fileSeconds) };
+  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1000 * (fileSeconds + 10), killSignal: 'SIGKILL' });
   running.add(child);
-  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
-  const [code] = await once(child, 'close');
+  const [stdout, stderr, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   running.delete(child);
-  return code;
+  return { stdout, stderr, end: code ?? signal };
 }
+
+type Lane = () => Promise<Report & { readonly note?: string }>;
 
 /** A program that passes or fails as one test. */
 const single =
   (command: string, ...args: string[]): Lane =>
   async () => {
-    const lines: string[] = [];
-    const code = await output(command, args, (line) => lines.push(line));
-    return code === 0 ? { ...newReport(), passed: 1 } : { ...newReport(), failed: 1, failures: [lines.join('\n')] };
+    const { stdout, stderr, end } = await run(command, args);
+    return end === 0 ? { ...emptyReport, passed: 1 } : { ...emptyReport, failed: 1, failures: [`${stdout}${stderr}`] };
   };
 
 const pytest: Lane = async () => {
-  const lines: string[] = [];
-  const code = await output(localPython, ['-m', 'pytest', '-q', '-rs', '-p', 'no:cacheprovider'], (line) => lines.push(line), `${root}flask-app`);
+  const { stdout, stderr, end } = await run(localPython, ['-m', 'pytest', '-q', '-rs', '-p', 'no:cacheprovider'], join(root, 'flask-app'));
+  const lines = stdout.trim().split('\n');
   const count = (word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(lines.at(-1) ?? '')?.[1] ?? 0);
-  const [passed, failed, skipped] = [count('passed'), count('failed') + count('error'), count('skipped')];
+  const failed = end === 0 ? 0 : Math.max(1, count('failed') + count('error'));
   const skips = lines.filter((line) => line.startsWith('SKIPPED'));
-  return { passed, skipped, skips, failed: code === 0 ? failed : Math.max(1, failed), failures: code === 0 ? [] : [lines.join('\n')] };
+  return { passed: count('passed'), failed, skipped: count('skipped'), skips, failures: failed === 0 ? [] : [`${stdout}${stderr}`] };
 };
 
-/** tap's own coverage is off: support/coverage.ts says why. */
+/** Test files side by side, one for each core, without tap's own runner: that puts variables of its own into every process that a test starts. */
 const tap =
-  (files: readonly string[], coverage?: string): Lane =>
+  (files: readonly string[], ...nodeArgs: readonly string[]): Lane =>
   async () => {
-    const report = newReport();
-    const read = readTap(report);
-    const tail: string[] = [];
-    const collect = new URL('support/coverage.ts', import.meta.url).href;
-    const options = coverage === undefined ? [] : [`--node-arg=--import=${collect}?into=${encodeURIComponent(coverage)}`];
-    const code = await output('tap', ['--disable-coverage', '--reporter=tap', ...options, ...files], (line) => {
-      read(line);
-      if (tail.push(line) > 30) tail.shift();
-    });
-    if (code !== 0 && report.failed === 0) Object.assign(report, { failed: 1, failures: [tail.join('\n')] });
-    return coverage === undefined ? report : { ...report, note: coverageNote(coverage) };
+    const left = [...files];
+    let report = emptyReport;
+    const worker = async () => {
+      for (let file = left.shift(); file !== undefined; file = left.shift()) {
+        const { stdout, stderr, end } = await run(process.execPath, [...nodeArgs, file]);
+        report = addReports(report, readTap(file, stdout, stderr, end));
+      }
+    };
+    await Promise.all(Array.from({ length: availableParallelism() }, worker));
+    return report;
   };
 
-function coverageNote(folder: string): string {
-  const { covered, all } = coveredLines(folder);
-  rmSync(folder, { recursive: true, force: true });
-  return `${((100 * covered) / all).toFixed(1)} % of ${all} lines of code ran in the tests' own processes (agents and commands that they start are not counted)`;
-}
+const withCoverage =
+  (files: readonly string[]): Lane =>
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pinion-coverage-'));
+    try {
+      const hook = new URL(`support/coverage.ts?into=${encodeURIComponent(folder)}`, import.meta.url).href;
+      const report = await tap(files, `--import=${hook}`)();
+      const { covered, all } = coveredLines(folder);
+      const percent = ((100 * covered) / all).toFixed(1);
+      return { ...report, note: `${percent} % of ${all} lines of code ran inside the tests (agents and commands that they start are not counted)` };
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
 
 const wanted = process.argv.slice(2);
 const files = globSync('test/**/*.test.ts', { cwd: root, exclude: ['test/fixtures/**'] })
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .sort();
+if (files.length === 0) {
+  process.stderr.write(`no test file's path contains ${wanted.join(' or ')}\n`);
+  process.exit(1);
+}
 // Tests with deadlines get the machine for themselves: the other lanes come first, side by side.
-const lanes: Record<string, Lane>[] =
+const groups: readonly Record<string, Lane>[] =
   wanted.length > 0
     ? [{ tests: tap(files) }]
     : [
         {
           types: single('tsc', '--pretty', 'false'),
           lint: single('biome', 'ci', '--colors=off'),
-          ...(existsSync(`${root}flask-app/tests`) && { 'flask-app': pytest }),
+          ...(existsSync(join(root, 'flask-app/tests')) && { 'flask-app': pytest }),
         },
-        { tests: tap([], mkdtempSync(join(tmpdir(), 'pinion-coverage-'))) },
+        { tests: withCoverage(files) },
       ];
-if (files.length === 0) {
-  process.stderr.write(`no test file's path contains ${wanted.join(' or ')}\n`);
-  process.exit(1);
-}
 
-const total = newReport();
-for (const group of lanes) {
+let total = emptyReport;
+for (const group of groups) {
   await Promise.all(
     Object.entries(group).map(async ([name, lane]) => {
       const startedAt = performance.now();
-      const { passed, failed, skipped, failures, skips, note } = await lane();
-      total.passed += passed;
-      total.failed += failed;
-      total.skipped += skipped;
-      for (const failure of failures) process.stdout.write(`\n${name}:\n${failure}\n\n`);
-      for (const skip of skips) process.stdout.write(`skipped: ${skip}\n`);
+      const report = await lane();
+      total = addReports(total, report);
+      for (const failure of report.failures) process.stdout.write(`\n${failure.trim()}\n\n`);
+      for (const skip of report.skips) process.stdout.write(`skipped: ${skip}\n`);
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      process.stdout.write(`${failed === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(9)} ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds} s\n`);
-      if (note !== undefined) process.stdout.write(`       ${note}\n`);
+      process.stdout.write(`${report.failed === 0 ? 'ok    ' : 'FAILED'} ${name}: ${counts(report)} in ${seconds} s\n`);
+      if (report.note !== undefined) process.stdout.write(`       ${report.note}\n`);
     }),
   );
 }
-process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+process.stdout.write(`${counts(total)}\n`);
 process.exitCode = total.failed === 0 ? 0 : 1;
+
+function counts({ passed, failed, skipped }: Report): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}

@@ -8,6 +8,7 @@ import type { Artifact } from '../../contract/release.ts';
 import { serviceFailure } from '../aws.ts';
 import type { Limits } from '../limits.ts';
 import { onDisk, reserveSpace } from './disk-space.ts';
+import { boundGarbage } from './garbage.ts';
 import { jitteredWaitMs } from './phases.ts';
 import { objectName, releasePaths, releasesFolder } from './release-paths.ts';
 
@@ -112,18 +113,24 @@ async function receive(s3: S3Client, artifact: Artifact, part: PartialFile, limi
     seenBytes = part.receivedBytes();
     if (isStalled) body.destroy();
   }, limits.stallWindowMs);
+  const passed = boundGarbage();
   const abort = () => body.destroy();
   signal.addEventListener('abort', abort);
   try {
     checkAnswer(answer, artifact, part);
-    for await (const chunk of body) part.write(chunk);
+    for await (const chunk of body) {
+      part.write(chunk);
+      passed(chunk.length);
+    }
   } catch (thrown) {
     if (thrown instanceof Failure) throw thrown;
+    // All of it is there, whatever came after: the digest decides.
+    if (part.receivedBytes() === artifact.sizeBytes) return;
     if (isStalled) {
       const names = { floorBytesPerSecond: limits.stallFloorBytesPerSecond, receivedBytes: part.receivedBytes(), sizeBytes: artifact.sizeBytes };
       throw new Failure('DOWNLOAD_STALLED', { object: objectName(artifact), ...names }, { cause: thrown });
     }
-    if (part.receivedBytes() < artifact.sizeBytes) throw thrown;
+    throw thrown;
   } finally {
     clearInterval(watch);
     signal.removeEventListener('abort', abort);

@@ -1,5 +1,18 @@
 import { createHash, type Hash, hash } from 'node:crypto';
-import { chmodSync, closeSync, constants, fchmodSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  createReadStream,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress, constants as zlib } from 'node:zlib';
@@ -11,6 +24,7 @@ import type { Entry } from './archive-entry.ts';
 import { archiveReader } from './archive-reader.ts';
 import { diskFailure } from './disk-space.ts';
 import type { VerifiedFile } from './download.ts';
+import { boundGarbage } from './garbage.ts';
 import { type InstalledFile, writeInstallList } from './installed.ts';
 import { objectName, releasePaths } from './release-paths.ts';
 
@@ -37,17 +51,18 @@ export async function unpack(file: VerifiedFile, release: Release, stateFolder: 
     for (const old of [list, tree, partialTree]) rmSync(old, { recursive: true, force: true });
     writer.begin();
     const reader = archiveReader({ object, files, unpackedBytes }, writer);
+    const source = createReadStream(file.path, { highWaterMark: chunkBytes });
     // Room for chunks to wait in, so that decompression (thread pool) and writing (here) overlap.
-    const room = { chunkSize: chunkBytes, readableHighWaterMark: 4 * chunkBytes, writableHighWaterMark: 1 };
+    const room = { chunkSize: chunkBytes, readableHighWaterMark: 4 * chunkBytes };
     const decompress = createZstdDecompress({ ...room, params: { [zlib.ZSTD_d_windowLogMax]: windowLogMax } });
+    const passed = boundGarbage();
     const read = async (chunks: AsyncIterable<Buffer>) => {
       for await (const chunk of chunks) {
         reader.push(chunk);
-        // Given back at once (it is full, so zlib has let go of it): left to the collector, 64 MB of them pile up.
-        if (chunk.byteOffset + chunk.byteLength === chunk.buffer.byteLength) (chunk.buffer as ArrayBuffer).transfer(0);
+        passed(chunk.length);
       }
     };
-    await pipeline(partsOf(file.path), decompress, read, { signal });
+    await pipeline(source, decompress, read, { signal });
     if (decompress.bytesWritten !== statSync(file.path).size) throw new Failure('ARCHIVE_CORRUPT', { object, detail: 'something follows its end' });
     reader.end();
     const manifest = readManifest(join(partialTree, 'manifest.json'), release);
@@ -66,17 +81,6 @@ export async function unpack(file: VerifiedFile, release: Release, stateFolder: 
     throw new Failure('ARCHIVE_CORRUPT', { object, detail: code === 'ABORT_ERR' ? 'something follows its end' : `zstd says ${code}` }, { cause: thrown });
   } finally {
     discard(file.path);
-  }
-}
-
-/** The file in parts, all in one buffer: a stream with a high-water mark of 1 asks for the next part when it is done with this one. */
-function* partsOf(path: string): Generator<Buffer> {
-  const descriptor = openSync(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafeSlow(chunkBytes);
-    for (let read = readSync(descriptor, buffer); read > 0; read = readSync(descriptor, buffer)) yield buffer.subarray(0, read);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

@@ -120,6 +120,6 @@ export function headObject(s3: S3Client, target: Target, versionId: string | und
 }
 
 function versionOfEqual(there: HeadObjectCommandOutput, object: string, built: Built): string | undefined {
-  if (there.ContentLength !== built.sizeBytes || there.ChecksumSHA256 !== base64(built.sha256)) throw new Failure('ARTIFACT_CONFLICT', { object });
+  if (there.ChecksumSHA256 !== base64(built.sha256)) throw new Failure('ARTIFACT_CONFLICT', { object });
   return there.VersionId;
 }

@@ -69,6 +69,7 @@ t.test('exit 2 for a wrong call, and one cause with --json', async (t) => {
     'release --config A=0',
     'config get A --version 0',
     'publish --frob',
+    'publish --env ../other',
   ];
   for (const call of [...calls, 'publish', 'config list']) {
     const argv = call.split(' ').filter((word) => word !== '');
@@ -154,8 +155,12 @@ t.test('help and explain need no app and no network, and every verb has an examp
   t.match(JSON.parse((await runCli(['explain', '--json'])).stdout), { ok: true, groups: Array });
 });
 
-t.test('what was not foreseen is a cause as well', async (t) => {
+t.test("the app's folder cannot be written", async (t) => {
   const app = makeApp(t);
   writeFileSync(join(app.appDir, '.pinion'), 'a file where a folder goes');
-  t.match(await runCli(['--app-dir', app.appDir, 'build'], app.env), { exit: 3, stdout: '', stderr: /^pinion: INTERNAL_ERROR: /m });
+  t.match(await runCli(['--app-dir', app.appDir, 'build'], app.env), {
+    exit: 3,
+    stdout: '',
+    stderr: /^pinion: STATE_UNWRITABLE: .*\.pinion.* cannot be written: ENOTDIR/m,
+  });
 });

@@ -23,7 +23,7 @@ export type AgentProcess = {
   readonly events: readonly AgentEvent[];
   /** What an instance's console shows. */
   readonly console: readonly string[];
-  /** Resolves with the first event for which `isIt` holds, past or to come; rejects when the agent ends before. */
+  /** Resolves with the first event for which `isIt` holds, past or to come; rejects when the agent ends or fails before. */
   until<E extends AgentEvent>(isIt: (event: AgentEvent) => event is E): Promise<E>;
   untilState(name: string): Promise<void>;
   readyz(): Promise<{ readonly status: number; readonly body: Readiness }>;
@@ -38,7 +38,9 @@ export function agentProcess({ folder, environment, userData }: Options): AgentP
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'user-data');
   if (userData !== undefined) writeFileSync(file, typeof userData === 'string' ? userData : JSON.stringify(userData));
-  const child = spawn(process.execPath, [program, 'run', ...(userData === undefined ? [] : ['--user-data', file])], {
+  // An agent must not outlive a test that is killed.
+  const args = ['--pdeathsig', 'KILL', '--', process.execPath, program, 'run', ...(userData === undefined ? [] : ['--user-data', file])];
+  const child = spawn('setpriv', args, {
     env: {
       PATH: process.env.PATH ?? '',
       ...(process.env.NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
@@ -77,6 +79,7 @@ export function agentProcess({ folder, environment, userData }: Options): AgentP
       const found = events.find(isIt);
       if (found !== undefined) return found;
       if (exit !== undefined) throw new Error(`the agent ended with ${exit.code}: ${console.join('\n')}`);
+      if (events.some((event) => event.event === 'state' && event.to === 'failed')) throw new Error(`the agent failed: ${console.join('\n')}`);
       await new Promise<void>((resolve) => wake.push(resolve));
     }
   };

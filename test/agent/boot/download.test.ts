@@ -1,16 +1,19 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import t from 'tap';
 import { createClients } from '../../../agent/aws.ts';
 import { download, type VerifiedFile } from '../../../agent/boot/download.ts';
+import { releasePaths, releasesFolder } from '../../../agent/boot/release-paths.ts';
 import type { unpack } from '../../../agent/boot/unpack.ts';
 import type { Limits } from '../../../agent/limits.ts';
 import type { Artifact } from '../../../contract/release.ts';
 import { leftIn } from '../../support/archive-bytes.ts';
 import { type Fault, type SeenRequest, xmlError } from '../../support/faulting-proxy.ts';
-import { faultBefore, quickLimits } from '../../support/pinned.ts';
+import { faultBefore, quickLimits, sha256 } from '../../support/pinned.ts';
 import { startBucket } from '../../support/s3-artifact.ts';
 
 const { signal } = new AbortController();
@@ -229,6 +232,14 @@ t.test('an answer that is not the rest begins again from zero', async (t) => {
   await t.rejects(get(), { code: 'ARTIFACT_SIZE_MISMATCH', message: /has 200001 bytes/ }, 'and a range of something else is refused');
 });
 
+t.test('a reset in mid-body is noticed at once, not by the stall timer', async (t) => {
+  const { proxy, get } = await host(t);
+  proxy.fault({ ...gets, nth: 1 }, { do: 'resetAfter', bytes: 100_000 });
+  const startedAt = performance.now();
+  t.ok(isWhole(await get(artifact, { stallWindowMs: 20_000 })));
+  t.ok(performance.now() - startedAt < 5_000, `${performance.now() - startedAt} ms`);
+});
+
 t.test('property: wherever it breaks, the bytes are whole and each was asked for once', async (t) => {
   const { proxy, get } = await host(t);
   const cut = fc.record({ bytes: fc.integer({ min: 0, max: bytes.length }), how: fc.constantFrom('resetAfter', 'stallAfter') });
@@ -272,6 +283,25 @@ t.test('at the deadline it says what went wrong last', async (t) => {
   proxy.fault(gets, xmlError('SlowDown', 503));
   const waitForEver = { downloadConnections: 100, retryBaseMs: 60_000, retryCapMs: 60_000 };
   await t.rejects(get(artifact, waitForEver, AbortSignal.timeout(300)), { code: 'S3_UNAVAILABLE' });
+});
+
+t.test('F20: a disk that fills up under the download is told as such, and nothing is left', async (t) => {
+  const { state, get } = await host(t);
+  mkdirSync(releasesFolder(state));
+  symlinkSync('/dev/full', releasePaths(state, artifact).partialFile);
+  await t.rejects(get(), { code: 'DISK_FULL', isTransient: false });
+  t.same(leftIn(state), []);
+});
+
+t.test('its memory does not grow with the artifact: under 150 MB for 300 MB', async (t) => {
+  const { proxy, state } = await host(t);
+  const large = Buffer.alloc(300_000_000, 'not only zeros');
+  proxy.fault(gets, { do: 'answer', status: 200, headers: { 'content-length': String(large.length) }, body: large });
+  const wanted = { ...artifact, sha256: sha256(large), sizeBytes: large.length };
+  const program = new URL('../../support/s3-download.ts', import.meta.url).pathname;
+  const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(wanted), state]);
+  const { peakMb } = JSON.parse(stdout);
+  t.ok(peakMb < 150, `peak ${peakMb} MB`);
 });
 
 t.test('no connection and no file stays open', async (t) => {

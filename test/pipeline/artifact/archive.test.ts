@@ -46,6 +46,7 @@ t.test('a pax header comes only where ustar has no room', async (t) => {
   t.equal(blocks('a'.repeat(101)), 3, 'no slash to split at');
   t.equal(blocks(`${'p'.repeat(155)}/${'n'.repeat(100)}`), 1);
   t.equal(blocks(`${'p'.repeat(156)}/${'n'.repeat(100)}`), 3);
+  t.equal(blocks(`${'p'.repeat(100)}/${'q'.repeat(60)}/${'n'.repeat(30)}`), 1, 'split before the last slash');
   t.equal(blocks('a', 8 ** 11 - 1), 1);
   t.equal(blocks('a', 8 ** 11), 3);
   t.match(

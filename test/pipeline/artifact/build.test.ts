@@ -99,15 +99,17 @@ t.test('a source that does not compile is said, not hidden', async (t) => {
   );
 });
 
-t.test('an interrupted build ends at once and leaves nothing half', async (t) => {
-  const app = makeApp(t, { files });
-  const stop = new AbortController();
-  await t.rejects(build(app.appDir, { env: app.env, signal: stop.signal, say: ({ event }) => (event === 'fetching' ? stop.abort() : undefined) }), {
-    name: 'AbortError',
+for (const at of ['fetching', 'archiving'] as const) {
+  t.test(`a build interrupted at ${at} ends at once and leaves nothing half`, async (t) => {
+    const app = makeApp(t, { files });
+    const stop = new AbortController();
+    await t.rejects(build(app.appDir, { env: app.env, signal: stop.signal, say: ({ event }) => (event === at ? stop.abort() : undefined) }), {
+      name: 'AbortError',
+    });
+    t.same(readdirSync(join(app.appDir, '.pinion/build')), []);
+    t.ok(readdirSync(join(app.appDir, '.pinion/cache')).every((name) => /\.(pack|json)$/.test(name)));
   });
-  t.same(readdirSync(join(app.appDir, '.pinion/build')), []);
-  t.same(readdirSync(join(app.appDir, '.pinion/cache')), []);
-});
+}
 
 t.test('--python chooses another interpreter, which must be there', async (t) => {
   const app = makeApp(t, { files });

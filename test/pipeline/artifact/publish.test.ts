@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListObjectVersionsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { PutParameterCommand } from '@aws-sdk/client-ssm';
@@ -7,7 +7,7 @@ import { artifactKey } from '../../../contract/names.ts';
 import { build } from '../../../pipeline/artifact/build.ts';
 import { publish } from '../../../pipeline/artifact/publish.ts';
 import { startFaultingProxy, xmlError } from '../../support/faulting-proxy.ts';
-import { makeApp } from '../../support/pipeline-app.ts';
+import { makeApp, temporaryFolder } from '../../support/pipeline-app.ts';
 import { clientsOf, failureOf, startTestCloud } from '../../support/pipeline-cloud.ts';
 
 const cloud = await startTestCloud(t);
@@ -48,14 +48,14 @@ t.test('F58: other bytes under the same key are never overwritten', async (t) =>
 });
 
 t.test('F06: an artifact that was altered after the build is not published', async (t) => {
-  const other = makeApp(t);
-  await build(other.appDir, { env: other.env });
+  const appDir = temporaryFolder(t);
+  cpSync(app.appDir, appDir, { recursive: true });
   const bucket = await cloud.addEnvironment('altered');
-  appendFileSync(join(other.appDir, '.pinion/build/artifact.tar.zst'), 'x');
-  await failureOf('ARTIFACT_ALTERED', publish(other.appDir, 'altered', cloud));
+  appendFileSync(join(appDir, '.pinion/build/artifact.tar.zst'), 'x');
+  await failureOf('ARTIFACT_ALTERED', publish(appDir, 'altered', cloud));
   t.same(await versions(bucket), []);
-  rmSync(join(other.appDir, '.pinion/build/artifact.tar.zst'));
-  await failureOf('NOT_BUILT', publish(other.appDir, 'altered', cloud));
+  rmSync(join(appDir, '.pinion/build/artifact.tar.zst'));
+  await failureOf('NOT_BUILT', publish(appDir, 'altered', cloud));
 });
 
 t.test('F07: a bucket that keeps no versions is refused', async (t) => {

@@ -54,7 +54,10 @@ t.test('F18: paths that differ only in case or Unicode form are refused, folders
 });
 
 t.test('a file where another has a folder is refused', async (t) => {
-  t.match(refusal([pack('a', { 'lib/x': '1' }), pack('b', { 'lib/x/y': '1' })]), { code: 'WHEEL_REFUSED' });
+  t.match(refusal([pack('a', { 'lib/x': '1' }), pack('b', { 'lib/x/y': '1' })]), {
+    code: 'WHEEL_REFUSED',
+    message: /lib\/x: it is a folder here and a file in a/,
+  });
 });
 
 t.test('paths that no artifact carries', async (t) => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
@@ -12,7 +12,7 @@ import { publish } from '../../../pipeline/artifact/publish.ts';
 import { setConfig } from '../../../pipeline/config/parameters.ts';
 import { release } from '../../../pipeline/release/release.ts';
 import { jsonError, startFaultingProxy } from '../../support/faulting-proxy.ts';
-import { makeApp } from '../../support/pipeline-app.ts';
+import { makeApp, temporaryFolder } from '../../support/pipeline-app.ts';
 import { clientsOf, failureOf, startTestCloud } from '../../support/pipeline-cloud.ts';
 
 const cloud = await startTestCloud(t);
@@ -21,11 +21,13 @@ const names = ['GREETING', 'SECRET_KEY'];
 const settings = `config = ["${names.join('", "')}"]\n`;
 const set = (env: string, name: string, value: string, type: 'String' | 'SecureString' = 'String') =>
   setConfig(cloud.ssm, { app: 'shop', env }, names, { name, bytes: Buffer.from(value), type }, never);
+const sample = makeApp(t, { settings });
+await build(sample.appDir, { env: sample.env });
 async function publishedApp(t: { teardown(fn: () => unknown): unknown }, env: string) {
-  const app = makeApp(t, { settings });
-  await build(app.appDir, { env: app.env });
+  const appDir = temporaryFolder(t);
+  cpSync(sample.appDir, appDir, { recursive: true });
   await cloud.addEnvironment(env);
-  return { ...app, published: await publish(app.appDir, env, cloud) };
+  return { appDir, published: await publish(appDir, env, cloud) };
 }
 const records = async (env: string) =>
   (await cloud.ssm.send(new GetParameterHistoryCommand({ Name: `/pinion/shop/${env}/release` })).catch(() => undefined))?.Parameters ?? [];

@@ -1,0 +1,29 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import t from 'tap';
+import { readLocalSettings, requireFreePorts } from '../../local/settings.ts';
+
+t.test('ports and folders have defaults, and come from the environment', async (t) => {
+  t.match(readLocalSettings([], {}), { mode: 'stay', trafficPort: 8000, healthPort: 8081, cloudPort: 0, appDir: /flask-app$/, folder: /\.pinion$/ });
+  const env = { PINION_TRAFFIC_PORT: '1234', PINION_CLOUD_PORT: '65535', PINION_LOCAL_FOLDER: 'kept', INIT_CWD: '/work/of/caller' };
+  const given = readLocalSettings(['--once', '--app-dir', '../app'], env);
+  t.match(given, { mode: 'once', trafficPort: 1234, cloudPort: 65_535, appDir: '/work/of/app', folder: '/work/of/caller/kept' });
+  t.equal(readLocalSettings(['--help'], {}), 'help');
+});
+
+t.test('what cannot be is named', async (t) => {
+  for (const value of ['0', '65536', 'x', '-1']) {
+    t.throws(() => readLocalSettings([], { PINION_TRAFFIC_PORT: value }), { code: 'SETTING_INVALID', message: /PINION_TRAFFIC_PORT/ }, value);
+  }
+  t.throws(() => readLocalSettings(['--twice'], {}), { code: 'USAGE', message: /--twice/ });
+});
+
+t.test('S13: a taken port is named with its holder', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await requireFreePorts('127.0.0.1', [0, 0]);
+  await t.rejects(requireFreePorts('127.0.0.1', [0, port]), { code: 'PORT_IN_USE', message: new RegExp(`127.0.0.1:${port} is held by .*pid ${process.pid}`) });
+});
