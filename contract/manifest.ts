@@ -9,9 +9,9 @@ export const gunicornSchema = {
   additionalProperties: false,
   required: ['workers', 'threads', 'timeoutSeconds', 'gracefulTimeoutSeconds', 'keepAliveSeconds'],
   properties: {
-    workers: { type: 'integer', minimum: 1, maximum: 64, default: 2 },
+    workers: { type: 'integer', minimum: 1, maximum: 64, default: 2, description: 'Worker processes.' },
     threads: { type: 'integer', minimum: 1, maximum: 256, default: 4, description: '1 means sync workers, more means gthread.' },
-    timeoutSeconds: { ...seconds, default: 30 },
+    timeoutSeconds: { ...seconds, default: 30, description: 'A sync worker that answers nothing for so long is replaced.' },
     gracefulTimeoutSeconds: { ...seconds, default: 30, description: 'At least the longest request.' },
     keepAliveSeconds: { ...seconds, default: 75, description: "Longer than the load balancer's idle timeout (60 s by default)." },
   },
@@ -25,14 +25,14 @@ export const manifestSchema = {
   required: ['schemaVersion', 'app', 'entryPoint', 'python', 'platform', 'gunicorn', 'healthPath', 'config'],
   properties: {
     schemaVersion: { const: 1 },
-    app: slug,
+    app: { ...slug, description: 'The app.' },
     entryPoint: {
       type: 'string',
       pattern: '^[A-Za-z_][\\w.]*:[A-Za-z_][^\\n\\0]{0,200}$',
       description: 'module:app or module:factory(), as gunicorn takes it.',
     },
-    python: pythonVersion,
-    platform: { type: 'string', pattern: '^[a-z0-9_]{1,64}$' },
+    python: { ...pythonVersion, description: 'The interpreter that it was compiled for.' },
+    platform: { type: 'string', pattern: '^[a-z0-9_]{1,64}$', description: 'Platform tag as pip spells it.' },
     gunicorn: gunicornSchema,
     healthPath: { type: 'string', pattern: '^/[!-~]{0,255}$', description: 'Answers 200 when this process can serve; tests no shared dependency.' },
     releaseHeader: {

@@ -31,11 +31,15 @@ export const times = {
   },
 } as const;
 
+/** Lifecycle hooks of the group, by the agent's two occasions to answer one. */
 export const hooks = {
   type: 'object',
   additionalProperties: false,
   required: ['launch', 'terminate'],
-  properties: { launch: names, terminate: names },
+  properties: {
+    launch: { ...names, description: 'Name of the launch lifecycle hook.' },
+    terminate: { ...names, description: 'Name of the terminate lifecycle hook.' },
+  },
 } as const;
 
 /** JSON Schema of one launch-template version's user data. Without `release` and `recordSha256` it is the base version's. */
@@ -47,11 +51,11 @@ export const userDataSchema = {
   dependentRequired: { release: ['recordSha256'], recordSha256: ['release'] },
   properties: {
     schemaVersion: { const: 1 },
-    app: slug,
-    env: slug,
+    app: { ...slug, description: 'The app, as in its [tool.pinion].' },
+    env: { ...slug, description: 'The environment, such as production.' },
     release: { type: 'integer', minimum: 1, description: 'Version of the release parameter.' },
     recordSha256: { ...sha256Hex, description: 'sha256 of the exact bytes of that version.' },
-    autoScalingGroup: names,
+    autoScalingGroup: { ...names, description: 'The group whose hooks the agent answers.' },
     hooks,
     times,
   },

@@ -1,7 +1,7 @@
 import type { AgentEvent } from '../contract/events.ts';
 
 const row = (name: string, text: string, ms?: number): string => {
-  const line = `  ${name.padEnd(9)} ${text}`;
+  const line = `  ${name.padEnd(9)} ${text}`.trimEnd();
   return ms === undefined ? line : `${line.padEnd(72)} ${String(Math.round(ms)).padStart(6)} ms`;
 };
 
@@ -21,11 +21,11 @@ export function eventLine(event: AgentEvent): string | undefined {
     case 'phase-retried':
       return row(event.phase, `${event.cause}: ${event.sentence}; again in ${event.retryInMs} ms`);
     case 'booted':
-      return row('booted', `release ${event.release}, commit ${event.commit}`, event.ms);
+      return row('booted', `release ${event.release}, commit ${event.commit.slice(0, 12)}`, event.ms);
     case 'app-exited':
       return row('app', `ended with ${event.exit}`);
     case 'state':
-      return row(event.to, '', event.sinceStartMs);
+      return event.to === 'draining' || event.to === 'stopped' ? row(event.to, '') : row(event.to, 'since the agent started', event.sinceStartMs);
     default:
       return undefined;
   }

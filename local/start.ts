@@ -58,7 +58,6 @@ async function play(settings: LocalSettings): Promise<void> {
       outcome === 'ready' ? site(settings, prepared) : 'It did not become ready. Enter: a new instance on the newest release. Ctrl-C: stop everything.',
     );
     await once(bell, 'relaunch', { signal: stop.signal });
-    console.log('draining');
     await instance.stop();
     const { newestRelease } = await import('./release.ts');
     newest = await newestRelease(prepared.cloud.clients, prepared.place, stop.signal);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -86,6 +86,26 @@ const isRefused = (port: number): Promise<boolean> =>
     });
   });
 
+/** Names in the environment of the agent that has this health port. */
+function agentEnvironment(healthPort: number): string[] {
+  const environments = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const [command, environment] = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8'));
+        return command?.includes('agent/main.ts') ? [environment ?? ''] : [];
+      } catch {
+        return [];
+      }
+    });
+  const own = environments.find((environment) => environment.includes(`PINION_HEALTH_PORT=${healthPort}\0`)) ?? '';
+  return own
+    .split('\0')
+    .filter(Boolean)
+    .map((pair) => pair.replace(/=.*/s, ''))
+    .sort();
+}
+
 t.test('--once: a released app answers one request, and nothing is left', async (t) => {
   const { ended, lines, environmentFile, isGone } = await start(t, ['--once']);
   t.equal(await ended, 0, lines.join('\n'));
@@ -106,6 +126,9 @@ t.test('Enter and SIGHUP boot the newest release on a new instance; Ctrl-C stops
   t.equal(statSync(environmentFile).mode & 0o777, 0o600);
   const health = await fetch(`http://127.0.0.1:${ports.health}/readyz`, { headers: { connection: 'close' } });
   t.match(await health.json(), { state: 'ready', release: 1 });
+  const names = agentEnvironment(ports.health).filter((name) => !['HOME', 'LANG', 'NODE_COMPILE_CACHE', 'NODE_V8_COVERAGE'].includes(name));
+  const settings = ['PINION_BIND', 'PINION_HEALTH_PORT', 'PINION_LIMITS', 'PINION_PYTHON', 'PINION_TRAFFIC_PORT'];
+  t.same(names, ['AWS_EC2_METADATA_SERVICE_ENDPOINT', 'AWS_ENDPOINT_URL', 'PATH', ...settings, 'RUNTIME_DIRECTORY', 'STATE_DIRECTORY']);
 
   const pinion = `'${process.execPath}' pipeline/main.ts`;
   const script = `. '${environmentFile}' && printf %s Moin | ${pinion} config set GREETING && ${pinion} release`;
@@ -140,20 +163,19 @@ t.test('an instance that does not get ready says why; --once then ends with 1', 
   t.ok(await isGone());
 });
 
-t.test('a taken port is named with its holder, before anything is started', async (t) => {
-  const { line, ports } = await start(t);
+t.test('S13: a taken port is named with its holder before anything is started; killed, it leaves nothing running', async (t) => {
+  const { child, line, ports, isGone } = await start(t);
   await line(/^ {2}ready /);
   const env = { ...process.env, PINION_TRAFFIC_PORT: String(ports.traffic), PINION_LOCAL_FOLDER: shortFolder(t) };
   const second = spawn(process.execPath, ['local/start.ts', '--once'], { cwd: root, env });
   let said = '';
-  for (const stream of [second.stdout, second.stderr]) stream.on('data', (bytes) => (said += bytes));
+  for (const stream of [second.stdout, second.stderr]) {
+    stream.on('data', (bytes) => {
+      said += bytes;
+    });
+  }
   t.same(await once(second, 'close'), [1, null]);
   t.match(said, new RegExp(`^pinion: PORT_IN_USE: 127\\.0\\.0\\.1:${ports.traffic} is held by .+ \\(pid \\d+\\)`));
-});
-
-t.test('killed, it leaves nothing running', async (t) => {
-  const { child, line, isGone } = await start(t);
-  await line(/^ {2}ready /);
   child.kill('SIGKILL');
   while (!(await isGone()));
 });

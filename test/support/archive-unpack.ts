@@ -15,6 +15,7 @@ import type { VerifiedFile } from '../../agent/boot/download.ts';
 import { releasePaths, releasesFolder } from '../../agent/boot/release-paths.ts';
 import { unpack } from '../../agent/boot/unpack.ts';
 import { end, leftIn, manifestEntry, manifestText, rawEntry, releaseOf } from './archive-bytes.ts';
+import { peakMemoryMb } from './peak-memory.ts';
 
 const [what = '', state = '', amount = '0', only = 'both'] = process.argv.slice(2);
 const mb = Number(amount) * 1_000_000;
@@ -58,4 +59,4 @@ try {
   failure = thrown as { code: string; message: string };
 }
 const { code, message } = failure;
-console.log(JSON.stringify({ code, message, files: counts.files, peakMb: Math.round(process.resourceUsage().maxRSS / 1024), left: leftIn(state) }));
+console.log(JSON.stringify({ code, message, files: counts.files, peakMb: peakMemoryMb(), left: leftIn(state) }));

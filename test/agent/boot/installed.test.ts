@@ -70,6 +70,12 @@ t.test('F25 S27: a tree or list with any difference is removed, not trusted', as
       const lines = readFileSync(list, 'utf8').split('\n');
       writeFileSync(list, lines.toSpliced(line(lines.join('\n')), 1).join('\n'));
     },
+    'a list and a tree that end at the same file': ({ list, tree }) => {
+      const lines = readFileSync(list, 'utf8').split('\n');
+      const kept = lines.filter((one) => !/^\w{64}( |$)/.test(one) || one.endsWith('manifest.json'));
+      writeFileSync(list, kept.join('\n'));
+      rmSync(join(tree, 'app'), { recursive: true });
+    },
     'a list of zeros, as after a power cut': ({ list }) => writeFileSync(list, Buffer.alloc(readFileSync(list).length)),
     'a list that is a folder': ({ list }) => {
       rmSync(list);
