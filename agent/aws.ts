@@ -25,10 +25,7 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
     },
     // The SDK's default writes warnings to stderr, which is for the one cause line.
     logger: silent,
-    ...(imds && {
-      region: regionOf(imds),
-      credentials: fromInstanceMetadata({ ec2MetadataV1Disabled: true, timeout: limits.imdsTimeoutMs, maxRetries: 2, logger: silent }),
-    }),
+    ...(imds && { region: regionOf(imds), credentials: roleCredentials(limits) }),
   };
   const ssm = new SSMClient(config);
   let s3: Promise<S3Client> | undefined;
@@ -37,7 +34,9 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
     const { AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 } = process.env;
     const forcePathStyle = (AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL) !== undefined;
     // The client that has them already: credentials are fetched, and refreshed, once for both.
-    return new S3Client({ ...config, region: ssm.config.region, credentials: ssm.config.credentials, forcePathStyle });
+    // The download hashes every byte itself: a second checksum would only cost time.
+    const shared = { region: ssm.config.region, credentials: ssm.config.credentials, responseChecksumValidation: 'WHEN_REQUIRED' } as const;
+    return new S3Client({ ...config, ...shared, forcePathStyle });
   };
   return {
     ssm,
@@ -49,6 +48,20 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
 }
 
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+/** The instance role's credentials. A provider that met one timeout or 403 never asks for a token again (credential-provider-imds 4.5): it is replaced. */
+function roleCredentials({ imdsTimeoutMs }: ClientLimits): ReturnType<typeof fromInstanceMetadata> {
+  const provider = () => fromInstanceMetadata({ ec2MetadataV1Disabled: true, timeout: imdsTimeoutMs, maxRetries: 2, logger: silent });
+  let current = provider();
+  return async () => {
+    try {
+      return await current();
+    } catch (thrown) {
+      current = provider();
+      throw thrown;
+    }
+  };
+}
 
 function regionOf(imds: Imds): () => Promise<string> {
   let region: string | undefined;

@@ -1,3 +1,5 @@
+import { foldedPath, pathProblem } from '../../contract/artifact-path.ts';
+
 /**
  * The archive's headers, accepted or refused: the exact inverse of what `pinion build` writes (ustar; PAX records `path` and `size` only;
  * regular files and folders only; owner 0, modes 0644 and 0755, time 0). Pure: what is accepted here has no way out of the folder it is unpacked into.
@@ -5,14 +7,8 @@
 export const blockBytes = 512;
 /** An extended header holds at most one path and one size. */
 const extensionLimitBytes = 2 * blockBytes + 512;
-const pathLimitBytes = 1024;
-const segmentLimitBytes = 255;
-const depthLimit = 32;
 /** The manifest is read into memory. */
 const manifestLimitBytes = 64 * 1024;
-/** Written by the agent itself once the tree is verified: what makes it a virtual environment. */
-export const agentNames: readonly string[] = ['pyvenv.cfg', 'bin'];
-
 export type Entry = { readonly kind: 'file' | 'folder'; readonly path: string; readonly sizeBytes: number; readonly executable: boolean };
 /** `extension`: the next `sizeBytes` (and their padding) go to `extend`, and the header after them is the entry's. `end`: the first of the two zero blocks. */
 export type Verdict =
@@ -24,11 +20,6 @@ export type Verdict =
 type Extension = { readonly path?: string; readonly sizeBytes?: number };
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
-const bytesOf = (text: string): number => (isAscii(text) ? text.length : encoder.encode(text).length);
-const isAscii = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
-/** One name for all that a file system or a reader may take for the same. */
-const folded = (path: string): string => (isAscii(path) ? path.toLowerCase() : path.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC'));
 /** A name as a sentence may hold it: no control or format characters, at most 120 characters. */
 export const printable = (name: string): string => {
   const escaped = name.replace(/[\p{C}\p{Zl}\p{Zp}\\]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
@@ -68,7 +59,7 @@ export function archiveEntries() {
       const problem =
         isFolder && !raw.endsWith('/') ? 'it is a folder whose name does not end with /' : (pathProblem(path) ?? placeProblem(path, sizeBytes, isFolder));
       if (problem !== undefined) return refuse(raw, problem);
-      seen.add(folded(path));
+      seen.add(foldedPath(path));
       if (isFolder) folders.add(path);
       return { verdict: 'accept', entry: { kind: isFolder ? 'folder' : 'file', path, sizeBytes, executable: !isFolder && octal(block, 100, 8) === 0o755 } };
     },
@@ -84,7 +75,7 @@ export function archiveEntries() {
   function placeProblem(path: string, sizeBytes: number, isFolder: boolean): string | undefined {
     if (seen.size === 0 && (path !== 'manifest.json' || isFolder || sizeBytes > manifestLimitBytes))
       return 'the first entry is not a manifest.json of at most 64 KB';
-    if (seen.has(folded(path))) return 'its name, but for case or Unicode form, was there before';
+    if (seen.has(foldedPath(path))) return 'its name, but for case or Unicode form, was there before';
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
     return folders.has(parent) ? undefined : 'it does not follow a folder of that name';
   }
@@ -102,21 +93,6 @@ function fieldProblem(block: Uint8Array, type: string, sizeBytes: number): strin
   if (octal(block, 136, 12) !== 0 || numbers.some((number) => number !== 0)) return 'its owner, time or device is not 0';
   const isRestUnset = isUnset(block, 157, 257) && isUnset(block, 265, 329) && isUnset(block, 500, 512);
   return isRestUnset ? undefined : 'it has a link, an owner name or other fields set';
-}
-
-/** What is wrong with a path by itself. */
-function pathProblem(path: string): string | undefined {
-  if (path === '') return 'its name is empty';
-  if (path.startsWith('/')) return 'its name is absolute';
-  if (/[\p{Cc}\\]/u.test(path)) return 'its name has a control character or a backslash';
-  if (bytesOf(path) > pathLimitBytes) return `its name is longer than ${pathLimitBytes} bytes`;
-  const segments = path.split('/');
-  if (segments.length > depthLimit) return `it is more than ${depthLimit} folders deep`;
-  for (const segment of segments) {
-    if (segment === '' || segment === '.' || segment === '..') return 'its name has an empty, . or .. segment';
-    if (bytesOf(segment) > segmentLimitBytes) return `its name has a segment longer than ${segmentLimitBytes} bytes`;
-  }
-  return agentNames.includes(folded(segments[0] ?? '')) ? 'its name is kept for the agent' : undefined;
 }
 
 /** PAX records `LEN key=value\n`, or what is wrong with them. */

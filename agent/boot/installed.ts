@@ -4,11 +4,11 @@ import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, rm
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { agentNames } from '../../contract/artifact-path.ts';
 import { firstProblem } from '../../contract/document.ts';
 import { type Manifest, manifestSchema } from '../../contract/manifest.ts';
 import type { Sha256 } from '../../contract/names.ts';
 import type { Artifact } from '../../contract/release.ts';
-import { agentNames } from './archive-entry.ts';
 import { diskFailure } from './disk-space.ts';
 import { releasePaths, releasesFolder } from './release-paths.ts';
 import type { ReleaseTree } from './unpack.ts';
@@ -19,9 +19,9 @@ export type InstalledFile = { readonly path: string; readonly sizeBytes: number;
 const listHeader = 'pinion files 1';
 const lineOf = ({ path, sizeBytes, sha256 }: InstalledFile): string => `${sha256} ${sizeBytes} ${path}`;
 
-/** Writes what a later start compares the tree with: a line per file by path, then the digest of these lines, so that half a list is none. */
+/** Writes what a later start compares the tree with: a line per file, then the digest of these lines, so that half a list is none. */
 export function writeInstallList(path: string, files: readonly InstalledFile[]): void {
-  const body = [listHeader, ...files.map(lineOf).sort(), ''].join('\n');
+  const body = [listHeader, ...files.map(lineOf), ''].join('\n');
   writeFileSync(path, `${body}${hash('sha256', body)}\n`, { mode: 0o600 });
 }
 

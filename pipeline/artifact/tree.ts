@@ -1,3 +1,4 @@
+import { foldedPath, pathProblem } from '../../contract/artifact-path.ts';
 import { Failure } from '../../contract/causes.ts';
 import type { Pack } from './pack.ts';
 
@@ -6,23 +7,6 @@ export type Bytes = Uint8Array | { readonly packPath: string; readonly offset: n
 export type TreeEntry =
   | { readonly kind: 'folder'; readonly path: string }
   | { readonly kind: 'file'; readonly path: string; readonly executable: boolean; readonly sizeBytes: number; readonly bytes: Bytes };
-
-/** Why no artifact carries this path of a tree, or undefined. Limits are those of Linux file names, and a depth no package comes near. */
-export function pathProblem(path: string): string | undefined {
-  const segments = path.split('/');
-  if (/[\p{Cc}\\]/u.test(path)) return 'its name has a control character or a backslash';
-  if (!path.isWellFormed()) return 'its name is not Unicode';
-  if (segments.length > 32) return 'it is more than 32 folders deep';
-  if (segments.some((segment) => Buffer.byteLength(segment) > 255)) return 'a name in it is over 255 bytes';
-  if (['bin', 'pyvenv.cfg'].includes(foldedPath(segments[0] ?? ''))) return 'its name is kept for the agent';
-  return Buffer.byteLength(path) > 1024 ? 'its path is over 1024 bytes' : undefined;
-}
-
-/** A path as a sentence may hold it. */
-export const printable = (path: string): string => path.replace(/[\p{C}\\]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
-
-/** Equal for paths that a file system without case, or one that normalises names, takes for one (F18). */
-export const foldedPath = (path: string): string => path.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
 
 const byBytes = (a: { readonly path: string }, b: { readonly path: string }): number => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path));
 

@@ -64,6 +64,15 @@ t.test('no credentials yet is transient, never asked by version 1, and over when
   t.ok(metadata.seen({ method: 'GET' }).every((seen) => seen.headers['x-aws-ec2-metadata-token']));
 });
 
+t.test('F43: one token that never came does not end credentials for good', async (t) => {
+  const { metadata, clients } = await host(t);
+  await clients.ssm.config.region();
+  const rule = metadata.fault({ method: 'PUT' }, { do: 'silence' });
+  await t.rejects(readRelease(clients.ssm, userData, signal), { code: 'CREDENTIALS_UNAVAILABLE', isTransient: true });
+  rule.remove();
+  await t.resolves(readRelease(clients.ssm, userData, signal));
+});
+
 t.test('F43: without tokens there are no credentials and no version 1', async (t) => {
   const { metadata, clients } = await host(t);
   // The first token is that of the agent's own client, for the Region.

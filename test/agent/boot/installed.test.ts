@@ -71,9 +71,9 @@ t.test('F25 S27: a tree or list with any difference is removed, not trusted', as
       writeFileSync(list, lines.toSpliced(line(lines.join('\n')), 1).join('\n'));
     },
     'a list and a tree that end at the same file': ({ list, tree }) => {
-      const lines = readFileSync(list, 'utf8').split('\n');
-      const kept = lines.filter((one) => !/^\w{64}( |$)/.test(one) || one.endsWith('manifest.json'));
-      writeFileSync(list, kept.join('\n'));
+      const [header = '', manifestLine = ''] = readFileSync(list, 'utf8').split('\n');
+      // In the place of the digest stands as much of the next line.
+      truncateSync(list, header.length + 1 + manifestLine.length + 1 + 65);
       rmSync(join(tree, 'app'), { recursive: true });
     },
     'a list of zeros, as after a power cut': ({ list }) => writeFileSync(list, Buffer.alloc(readFileSync(list).length)),
