@@ -31,3 +31,9 @@ export function pathProblem(path: string): string | undefined {
   }
   return agentNames.includes(foldedPath(segments[0] ?? '')) ? 'its name is kept for the agent' : undefined;
 }
+
+/** A name as a sentence may hold it: no control or format characters, at most 120 characters. */
+export const printable = (name: string): string => {
+  const escaped = name.replace(/[\p{C}\p{Zl}\p{Zp}\\]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+  return escaped.length <= 120 ? escaped || '(empty)' : `${escaped.slice(0, 119)}…`;
+};

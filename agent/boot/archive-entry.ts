@@ -1,4 +1,4 @@
-import { foldedPath, pathProblem } from '../../contract/artifact-path.ts';
+import { foldedPath, pathProblem, printable } from '../../contract/artifact-path.ts';
 
 /**
  * The archive's headers, accepted or refused: the exact inverse of what `pinion build` writes (ustar; PAX records `path` and `size` only;
@@ -20,12 +20,6 @@ export type Verdict =
 type Extension = { readonly path?: string; readonly sizeBytes?: number };
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** A name as a sentence may hold it: no control or format characters, at most 120 characters. */
-export const printable = (name: string): string => {
-  const escaped = name.replace(/[\p{C}\p{Zl}\p{Zp}\\]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
-  return escaped.length <= 120 ? escaped || '(empty)' : `${escaped.slice(0, 119)}…`;
-};
-
 const typeNames: Readonly<Record<string, string>> = { 1: 'a hard link', 2: 'a symbolic link', 3: 'a device', 4: 'a device', 6: 'a FIFO' };
 
 const corrupt = (detail: string): Verdict => ({ verdict: 'corrupt', detail });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { printable } from '../../contract/artifact-path.ts';
 import { Failure } from '../../contract/causes.ts';
 import type { Manifest } from '../../contract/manifest.ts';
 import { type Follow, followed } from '../progress.ts';
@@ -11,7 +12,7 @@ import { sourceCommit } from './commit.ts';
 import { findInterpreter, type Interpreter } from './interpreter.ts';
 import { makePack, openPack } from './pack.ts';
 import { appFiles } from './source.ts';
-import { mergeTree, printable } from './tree.ts';
+import { mergeTree } from './tree.ts';
 import { wheelPacks } from './wheels.ts';
 
 type BuildOptions = Follow & {

@@ -1,7 +1,7 @@
 import { access, readdir } from 'node:fs/promises';
 import { join, matchesGlob } from 'node:path';
+import { pathProblem, printable } from '../../contract/artifact-path.ts';
 import { Failure } from '../../contract/causes.ts';
-import { pathProblem, printable } from './tree.ts';
 
 type Selection = { readonly include: readonly string[]; readonly exclude: readonly string[] };
 

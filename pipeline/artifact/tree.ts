@@ -1,4 +1,4 @@
-import { foldedPath, pathProblem } from '../../contract/artifact-path.ts';
+import { foldedPath, pathProblem, printable } from '../../contract/artifact-path.ts';
 import { Failure } from '../../contract/causes.ts';
 import type { Pack } from './pack.ts';
 

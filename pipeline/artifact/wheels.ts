@@ -3,12 +3,12 @@ import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { printable } from '../../contract/artifact-path.ts';
 import { Failure } from '../../contract/causes.ts';
 import type { Say } from '../progress.ts';
 import { type Interpreter, withPip } from './interpreter.ts';
 import { makePack, openPack, type Pack } from './pack.ts';
 import { run } from './run.ts';
-import { printable } from './tree.ts';
 
 type Wheel = { readonly name: string; readonly sha256: string };
 type Place = { readonly appDir: string; readonly cacheFolder: string; readonly env: NodeJS.ProcessEnv };

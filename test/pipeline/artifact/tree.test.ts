@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { foldedPath, pathProblem } from '../../../contract/artifact-path.ts';
 import type { Pack } from '../../../pipeline/artifact/pack.ts';
-import { foldedPath, mergeTree, pathProblem } from '../../../pipeline/artifact/tree.ts';
+import { mergeTree } from '../../../pipeline/artifact/tree.ts';
 
 const pack = (name: string, files: Readonly<Record<string, string>>, compiled: readonly string[] = []): Pack => ({
   name,
