@@ -1,34 +1,14 @@
 // `npm test`: every lane; `npm test -- PART…`: the test files whose path contains one of the parts.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { localPython } from '../local/moto.ts';
 import { coveredLines } from './support/coverage.ts';
+import { run, runFiles } from './support/run-files.ts';
 import { addReports, emptyReport, type Report, readTap } from './support/tap-report.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Of one test file; on a machine with more to do than these tests, some take a minute. */
-const fileSeconds = 240;
-const running = new Set<ChildProcess>();
-for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
-  process.on(signal, () => {
-    for (const child of running) child.kill('SIGTERM');
-    process.exit(128 + number);
-  });
-}
-
-async function run(command: string, args: readonly string[], folder = root) {
-  const env = { ...process.env, TAP_TIMEOUT: String(fileSeconds) };
-  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1000 * (fileSeconds + 10), killSignal: 'SIGKILL' });
-  running.add(child);
-  const [stdout, stderr, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  running.delete(child);
-  return { stdout, stderr, end: code ?? signal };
-}
 
 type Lane = () => Promise<Report & { readonly note?: string }>;
 
@@ -49,19 +29,13 @@ const pytest: Lane = async () => {
   return { passed: count('passed'), failed, skipped: count('skipped'), skips, failures: failed === 0 ? [] : [`${stdout}${stderr}`] };
 };
 
-/** Test files side by side, one for each core, without tap's own runner: that puts variables of its own into every process that a test starts. */
 const tap =
   (files: readonly string[], ...nodeArgs: readonly string[]): Lane =>
   async () => {
-    const left = [...files];
     let report = emptyReport;
-    const worker = async () => {
-      for (let file = left.shift(); file !== undefined; file = left.shift()) {
-        const { stdout, stderr, end } = await run(process.execPath, [...nodeArgs, file]);
-        report = addReports(report, readTap(file, stdout, stderr, end));
-      }
-    };
-    await Promise.all(Array.from({ length: availableParallelism() }, worker));
+    await runFiles(files, nodeArgs, (file, { stdout, stderr, end }) => {
+      report = addReports(report, readTap(file, stdout, stderr, end));
+    });
     return report;
   };
 

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { readRelease } from '../../agent/boot/release.ts';
 import { createImds } from '../../agent/imds.ts';
 import { Failure } from '../../contract/causes.ts';
 import { faultBefore, makeRecord, makeUserData, quickLimits, startCloud, startMetadata, useEnvironment } from '../support/pinned.ts';
+import { needsNamespaces } from '../support/tool.ts';
 
 const { signal } = new AbortController();
 const cloud = await startCloud(t);
@@ -114,8 +115,8 @@ t.test('a warning of the SDK never reaches stderr', async (t) => {
   t.same(warned(), []);
 });
 
-const noNamespace = spawnSync('unshare', ['-rm', 'true']).status !== 0 && 'needs unshare -rm: apt-get install util-linux, and user namespaces on';
-t.test('F45: a name that does not resolve at first is retried until it does', { skip: noNamespace }, async (t) => {
+t.test('F45: a name that does not resolve at first is retried until it does', async (t) => {
+  if (!needsNamespaces(t)) return;
   const folder = t.testdir({ hosts: '127.0.0.1 localhost\n', 'resolv.conf': 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' });
   const program = fileURLToPath(import.meta.resolve('../support/read-release.ts'));
   const limits = { ...quickLimits, retryBaseMs: 20, retryCapMs: 200 };

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { globSync, readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { runFiles } from '../support/run-files.ts';
 import { documentedFaults, faultsOf, type Result, resultOf } from './faults.ts';
 
 /** `npm run faults [-- ID…]`: runs every test that carries a fault id and prints a line for each fault. Exit status 1 unless all held. */
@@ -14,8 +12,13 @@ const tests = globSync('test/**/*.test.ts', { cwd: root }).map((file) => ({ file
 const tested = new Set(tests.flatMap(({ ids }) => ids));
 const results = new Map<string, Result[]>([...wrongs.keys(), ...wanted, ...tested].filter(isWanted).map((id) => [id, []]));
 const files = tests.flatMap(({ file, ids }) => (ids.length > 0 ? [file] : []));
-// tap without files would run every test.
-if (files.length > 0) await runTests();
+await runFiles(files, [], (_, { stdout }) => {
+  for (const line of stdout.split('\n')) {
+    const point = resultOf(line);
+    if (point?.result === 'FAILED') process.stdout.write(`${line.trim()}\n`);
+    for (const id of point?.ids.filter(isWanted) ?? []) results.get(id)?.push(point?.result ?? 'FAILED');
+  }
+});
 
 let failed = 0;
 for (const [id, found] of [...results].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -25,13 +28,3 @@ for (const [id, found] of [...results].sort(([a], [b]) => (a < b ? -1 : 1))) {
 }
 process.stdout.write(`${results.size - failed} of ${results.size} faults hold\n`);
 process.exitCode = failed === 0 ? 0 : 1;
-
-function runTests(): Promise<unknown> {
-  const tap = spawn('tap', ['--disable-coverage', '--reporter=tap', ...files], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-  createInterface({ input: tap.stdout }).on('line', (line) => {
-    const point = resultOf(line);
-    if (point?.result === 'FAILED') process.stdout.write(`${line.trim()}\n`);
-    for (const id of point?.ids.filter(isWanted) ?? []) results.get(id)?.push(point?.result ?? 'FAILED');
-  });
-  return once(tap, 'close');
-}

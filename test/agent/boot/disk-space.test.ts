@@ -5,6 +5,7 @@ import t from 'tap';
 import { diskFailure, reserveSpace, wantedFor } from '../../../agent/boot/disk-space.ts';
 import { Failure } from '../../../contract/causes.ts';
 import { releaseOf } from '../../support/archive-bytes.ts';
+import { needsNamespaces } from '../../support/tool.ts';
 
 const program = new URL('../../support/archive-unpack.ts', import.meta.url).pathname;
 const run = promisify(execFile);
@@ -33,10 +34,6 @@ t.test('system errors become the cause that fits, and others stay what they are'
   for (const thrown of [failure, new TypeError('x'), 'x', undefined, null]) t.equal(of(thrown), thrown);
 });
 
-const namespaces = await run('unshare', ['-rm', 'true']).then(
-  () => false,
-  () => 'needs user namespaces: sysctl -w kernel.unprivileged_userns_clone=1',
-);
 /** Runs the program on a small file system of its own. */
 async function onTmpfs(t: { testdir(): string }, options: string, ...args: readonly string[]) {
   const script = `mount -t tmpfs -o ${options} tmpfs "$1" && shift && exec "$@"`;
@@ -45,7 +42,8 @@ async function onTmpfs(t: { testdir(): string }, options: string, ...args: reado
   return JSON.parse(stdout);
 }
 
-t.test('F20: a full disk is told before the download, with the bytes that are missing', { skip: namespaces }, async (t) => {
+t.test('F20: a full disk is told before the download, with the bytes that are missing', async (t) => {
+  if (!needsNamespaces(t)) return;
   const { code, message, left } = await onTmpfs(t, 'size=20m', 'reserve', '10');
   t.equal(code, 'DISK_FULL');
   const missing = Number(/lacks (\d+) bytes/.exec(message)?.[1]);
@@ -53,28 +51,32 @@ t.test('F20: a full disk is told before the download, with the bytes that are mi
   t.same(left, []);
 });
 
-t.test('F20: a disk that fills up in the middle is cleaned up and told with what was still to come', { skip: namespaces }, async (t) => {
+t.test('F20: a disk that fills up in the middle is cleaned up and told with what was still to come', async (t) => {
+  if (!needsNamespaces(t)) return;
   const { code, message, left } = await onTmpfs(t, 'size=20m', 'large', '16');
   t.equal(code, 'DISK_FULL');
   t.match(message, /lacks \d{6,} bytes/);
   t.same(left, []);
 });
 
-t.test('F23: no inodes left is told before the download, with the inodes that are missing', { skip: namespaces }, async (t) => {
+t.test('F23: no inodes left is told before the download, with the inodes that are missing', async (t) => {
+  if (!needsNamespaces(t)) return;
   const { code, message, left } = await onTmpfs(t, 'size=200m,nr_inodes=10', 'reserve', '1');
   t.equal(code, 'INODES_FULL');
   t.match(message, /lacks \d+ inodes/);
   t.same(left, []);
 });
 
-t.test('F23: inodes that run out in the middle are told as such, and cleaned up', { skip: namespaces }, async (t) => {
+t.test('F23: inodes that run out in the middle are told as such, and cleaned up', async (t) => {
+  if (!needsNamespaces(t)) return;
   const { code, message, left } = await onTmpfs(t, 'size=200m,nr_inodes=100', 'many', '500');
   t.equal(code, 'INODES_FULL');
   t.match(message, /lacks 4\d\d inodes/);
   t.same(left, []);
 });
 
-t.test('F20: a read-only disk is told as such', { skip: namespaces }, async (t) => {
+t.test('F20: a read-only disk is told as such', async (t) => {
+  if (!needsNamespaces(t)) return;
   const { code, message, left } = await onTmpfs(t, 'size=20m,ro', 'reserve', '1');
   t.equal(code, 'STATE_UNWRITABLE');
   t.match(message, /EROFS/);
