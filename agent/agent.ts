@@ -18,8 +18,8 @@ import { agentVersion } from './version.ts';
 export type Voice = { readonly log: (event: AgentEvent) => void; readonly console: (line: string) => void };
 
 /**
- * One life, around a boot that is already under way: starts and watches the app, probes it, answers health, and drains. Resolves when it has ended; `stop` begins the drain,
- * and once more shortens it. Throws HEALTH_PORT_IN_USE or STATE_UNWRITABLE before anything is started.
+ * One life, around a boot that is already under way: answers health, starts and watches the app, probes it, and drains. Resolves when it has ended; `stop` begins
+ * the drain, and once more shortens it. Throws HEALTH_PORT_IN_USE or STATE_UNWRITABLE before the app is touched.
  */
 export async function live(boot: BootProcess, settings: Settings, voice: Voice, onStop: (stop: () => void) => void): Promise<void> {
   const { stateFolder, runtimeFolder, limits } = settings;
@@ -37,32 +37,13 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   let probing: Probing | undefined;
   let starts = 0;
 
-  boot.listen({
-    onEvent(event) {
-      if (event.event === 'phase-started') phase = event.phase;
-      if (event.event === 'phase-ended') phasesMs[event.phase] = event.ms;
-      voice.log(event);
-    },
-    onLine(line) {
-      bootLines.push(line);
-      voice.log({ event: 'boot-output', line });
-    },
-    onLaunch(launched) {
-      launch = launched;
-      app = createApp(launched);
-      voice.log({ event: 'booted', ms: sinceStartMs(), release: launched.release, commit: launched.commit });
-      const { entryPoint, healthPath, gunicorn } = launched.manifest;
-      handle({ type: 'booted', app: { entryPoint, healthPath, gracefulTimeoutMs: gunicorn.gracefulTimeoutSeconds * 1000 } });
-    },
-    onFailure: (report) => handle({ type: 'boot-failed', report }),
-  });
-
-  const createApp = ({ manifest }: Launch): App =>
+  const createApp = ({ manifest, config }: Launch): App =>
     createChildApp({
       command: gunicornCommand(stateFolder, runtimeFolder),
       environmentFile: join(runtimeFolder, environmentName),
       folder: join(stateFolder, 'current', 'app'),
       bind: { host: settings.bind, port: settings.trafficPort },
+      configNames: Object.keys(config),
       recordFile: join(runtimeFolder, 'app.json'),
       onLine: (line) => voice.log({ event: 'app-output', app: manifest.app, line }),
       onExit(exit) {
@@ -96,7 +77,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
         break;
       case 'probe':
         probing?.stop();
-        probing = startProbing(probeTarget(), effect.everyMs, limits.probeTimeoutMs, ({ isGood, detail }) => handle({ type: 'probed', isGood, detail }));
+        probing = startProbing(probeTarget(), effect, limits.probeTimeoutMs, ({ isGood, detail }) => handle({ type: 'probed', isGood, detail }));
         break;
       case 'set-timer':
         timers.set(
@@ -163,6 +144,25 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   const bind = { host: settings.bind, port: settings.healthPort, statusSocket: join(runtimeFolder, 'agent.sock') };
   const health = await serveHealth(bind, { readiness, status });
   voice.log({ event: 'health-listening', address: `${settings.bind}:${health.port}`, sinceStartMs: sinceStartMs() });
+  boot.listen({
+    onEvent(event) {
+      if (event.event === 'phase-started') phase = event.phase;
+      if (event.event === 'phase-ended') phasesMs[event.phase] = event.ms;
+      voice.log(event);
+    },
+    onLine(line) {
+      bootLines.push(line);
+      voice.log({ event: 'boot-output', line });
+    },
+    onLaunch(launched) {
+      launch = launched;
+      app = createApp(launched);
+      voice.log({ event: 'booted', ms: sinceStartMs(), release: launched.release, commit: launched.commit });
+      const { entryPoint, healthPath, gunicorn } = launched.manifest;
+      handle({ type: 'booted', app: { entryPoint, healthPath, gracefulTimeoutMs: gunicorn.gracefulTimeoutSeconds * 1000 } });
+    },
+    onFailure: (report) => handle({ type: 'boot-failed', report }),
+  });
   await ended.promise;
   await boot.stop();
   probing?.stop();

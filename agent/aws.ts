@@ -1,6 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
+import { credentialErrors, isThrottle, passingErrors } from '../contract/aws-errors.ts';
 import { Failure } from '../contract/causes.ts';
 import type { Imds } from './imds.ts';
 import type { Limits } from './limits.ts';
@@ -80,23 +81,6 @@ export type ServiceCall =
   | { readonly service: 'ssm'; readonly action: string; readonly parameter: string }
   | { readonly service: 's3'; readonly action: string; readonly object: string };
 
-/** Names of the SDK's errors when there are no credentials, or none that AWS takes yet: a new instance's reach all of AWS only after seconds. */
-const credentialErrors = new Set([
-  'CredentialsProviderError',
-  'ProviderError',
-  'TokenProviderError',
-  'InstanceMetadataV1FallbackError',
-  'ExpiredToken',
-  'ExpiredTokenException',
-  'InvalidAccessKeyId',
-  'InvalidClientTokenId',
-  'InvalidToken',
-  'UnrecognizedClientException',
-]);
-/** The signer takes the service's Date from such an answer, so that the next attempt has the right time. */
-const skewErrors = new Set(['RequestTimeTooSkewed', 'RequestExpired', 'RequestInTheFuture', 'InvalidSignatureException']);
-const isThrottle = (name: string) => /^(Throttl|RequestThrottled|TooManyRequests|RequestLimitExceeded|SlowDown|BandwidthLimitExceeded)/.test(name);
-
 type SdkError = Error & {
   readonly code?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
@@ -125,7 +109,7 @@ export function serviceFailure(thrown: unknown, call: ServiceCall): Failure {
   if (message === 'Region is missing') return new Failure('REGION_MISSING', {}, options);
   if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: status === undefined ? message : name }, options);
   const isThrottled = isThrottle(name) || status === 429;
-  const isWrong = status !== undefined && status >= 400 && status < 500 && !isThrottled && !skewErrors.has(name) && name !== 'RequestTimeout';
+  const isWrong = status !== undefined && status >= 400 && status < 500 && !isThrottled && !passingErrors.has(name);
   const isDenied = isWrong && (name.startsWith('AccessDenied') || status === 403 || isKeyRefusal(thrown));
   const detail = code ?? (status === undefined ? name : `${status} ${name}`);
   if (isWrong && !isDenied && status !== 404) {

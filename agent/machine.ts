@@ -34,7 +34,7 @@ export type Event =
 
 export type Effect =
   | { readonly do: 'start-app' | 'terminate-app' | 'kill-app' | 'stop-boot' | 'exit' }
-  | { readonly do: 'probe'; readonly everyMs: number }
+  | { readonly do: 'probe'; readonly everyMs: number; readonly refusedEveryMs: number }
   | { readonly do: 'set-timer'; readonly name: TimerName; readonly afterMs: number }
   | { readonly do: 'cancel-timer'; readonly name: TimerName }
   | { readonly do: 'report'; readonly report: CauseReport };
@@ -69,7 +69,11 @@ function started(life: Life, limits: Limits): Step {
   const running: Life = { ...life, process: 'running', failedStarts: 0 };
   // A start that was under way when the stop came.
   if (life.state === 'draining') return terminate(running, limits);
-  return next(running, { do: 'set-timer', name: 'start-deadline', afterMs: limits.startMs }, { do: 'probe', everyMs: limits.probeStartingIntervalMs });
+  return next(
+    running,
+    { do: 'set-timer', name: 'start-deadline', afterMs: limits.startMs },
+    { do: 'probe', everyMs: limits.probeStartingIntervalMs, refusedEveryMs: limits.probeIntervalMs },
+  );
 }
 
 function startFailed(life: Life, failure: Failure, chance: number, limits: Limits): Step {
@@ -104,7 +108,11 @@ function probed(life: Life, { isGood, detail }: Event & { type: 'probed' }, limi
   const judged = { ...life, verdict };
   if (verdict.isUp && life.state !== 'ready') {
     const effects: Effect[] = [{ do: 'cancel-timer', name: 'start-deadline' }];
-    return next({ ...judged, state: 'ready', report: undefined }, ...effects, { do: 'probe', everyMs: limits.probeIntervalMs });
+    return next({ ...judged, state: 'ready', report: undefined }, ...effects, {
+      do: 'probe',
+      everyMs: limits.probeIntervalMs,
+      refusedEveryMs: limits.probeIntervalMs,
+    });
   }
   if (!verdict.isUp && life.state === 'ready') {
     const { report } = new Failure('APP_UNHEALTHY', { path: life.app.healthPath, detail });
@@ -139,11 +147,9 @@ function stop(life: Life, limits: Limits): Step {
       if (life.process === 'running') return terminate(life, limits);
       return life.process === 'ending' ? next(life, { do: 'kill-app' }) : same(life);
     case 'ready':
-    case 'unready': {
-      const draining: Life = { ...life, state: 'draining' };
-      // Nobody was sending to an app that was not ready.
-      return life.state === 'unready' ? terminate(draining, limits) : next(draining, { do: 'set-timer', name: 'settled', afterMs: limits.drainSettleMs });
-    }
+    case 'unready':
+      // Also when unready: a load balancer whose targets all fail sends to all of them.
+      return next({ ...life, state: 'draining' }, { do: 'set-timer', name: 'settled', afterMs: limits.drainSettleMs });
     case 'starting': {
       const draining: Life = { ...life, state: 'draining' };
       if (life.process === 'running') return terminate(draining, limits);

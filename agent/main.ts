@@ -26,13 +26,19 @@ if (values.version) {
 
 async function run(userDataFile: string | undefined): Promise<void> {
   const consoleLine = (line: string) => process.stderr.write(`${line}\n`);
+  // A stop may come before there is anything to stop.
+  let early = 0;
+  let stop = () => {
+    early++;
+  };
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop());
   // First of all, so that the boot runs while the rest of the agent is loaded (60 ms).
   const boot = startBoot(userDataFile);
   try {
     const [{ live }, { createLog }, { readSettings }] = await Promise.all([import('./agent.ts'), import('./log.ts'), import('./settings.ts')]);
-    await live(boot, readSettings(process.env, userDataFile), { log: createLog(), console: consoleLine }, (stop) => {
-      process.on('SIGTERM', stop);
-      process.on('SIGINT', stop);
+    await live(boot, readSettings(process.env, userDataFile), { log: createLog(), console: consoleLine }, (begin) => {
+      stop = begin;
+      for (; early > 0; early--) begin();
     });
     // The log is written synchronously; idle connections need not be waited for.
     process.exit(0);

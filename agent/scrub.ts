@@ -1,8 +1,9 @@
 /** Shorter values would blank out ordinary words. */
 const shortestSecret = 6;
 
-/** A function that replaces every value of `config` in a text by `[NAME]`, longest first. */
+/** A function that replaces every value of `config`, and every line of one that has several, in a text by `[NAME]`, longest first. */
 export function createScrub(config: ReadonlyMap<string, string>): (text: string) => string {
-  const secrets = [...config].filter(([, value]) => value.length >= shortestSecret).sort(([, a], [, b]) => b.length - a.length);
+  const parts = [...config].flatMap(([name, value]) => [value, ...value.split(/\r?\n/)].map((part) => [name, part] as const));
+  const secrets = parts.filter(([, value]) => value.length >= shortestSecret).sort(([, a], [, b]) => b.length - a.length);
   return (text) => secrets.reduce((scrubbed, [name, value]) => scrubbed.replaceAll(value, `[${name}]`), text);
 }

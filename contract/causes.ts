@@ -34,7 +34,7 @@ const userData = {
 } as const;
 
 const record = {
-  RECORD_MISSING: permanent('{parameter} has no version {version}', 'deploy a release that exists: pinion history'),
+  RECORD_MISSING: permanent('{parameter} has no version {version}', 'make a release with pinion release and deploy it'),
   RECORD_DIGEST_MISMATCH: permanent(
     '{parameter}:{version} has sha256 {found}, the user data names {expected}',
     'the parameter was deleted and made again, or changed: make a release and deploy it',
@@ -114,7 +114,10 @@ const config = {
 const app = {
   INTERPRETER_MISSING: permanent('the interpreter {interpreter} cannot be run: {detail}', 'bake an image with that Python, or build for the one it has'),
   APP_OBJECT_MISSING: permanent('gunicorn found no app at {entryPoint}', 'correct entry-point in [tool.pinion], build and release again'),
-  APP_SETTINGS_INVALID: permanent('gunicorn refused its settings: {detail}', 'correct [tool.pinion.gunicorn], build and release again'),
+  APP_SETTINGS_INVALID: permanent(
+    'gunicorn refused its settings: {detail}',
+    'correct the config GUNICORN_CMD_ARGS, or else [tool.pinion.gunicorn], and release again',
+  ),
   APP_EXITED: transient('gunicorn ended with {exit}', 'read the last lines of the app in the log'),
   APP_CRASH_LOOP: permanent('gunicorn ended {count} times in {windowMs} ms, last with {exit}', 'read the last lines of the app in the log, then roll back'),
   APP_START_TIMEOUT: transient(

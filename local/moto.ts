@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { access, constants } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -35,17 +34,18 @@ export async function startMoto({ python = localPython, port = 0, signal }: Moto
     // Nothing of the caller's: moto reads AWS_PROFILE and the like when it is imported.
     env: { PATH: process.env.PATH, LANG: 'C.UTF-8', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' },
   });
-  const ended = once(child, 'exit');
+  const ended = new Promise((resolve) => child.once('close', resolve).once('error', resolve));
   const stop = async () => {
     child.kill('SIGTERM');
     await ended;
   };
   signal?.addEventListener('abort', () => void stop(), { once: true });
-  return { endpoint: await firstLine(child), pid: child.pid ?? 0, stop };
+  return { endpoint: await firstLine(child, ended), pid: child.pid ?? 0, stop };
 }
 
-async function firstLine(child: ChildProcess): Promise<string> {
+async function firstLine(child: ChildProcess, ended: Promise<unknown>): Promise<string> {
   if (child.stdout === null) throw new Failure('INTERNAL_ERROR', { detail: 'moto has no stdout' });
   for await (const line of createInterface({ input: child.stdout })) return (JSON.parse(line) as { endpoint: string }).endpoint;
+  await ended;
   throw new Failure('LOCAL_CLOUD_FAILED', { exit: child.exitCode ?? child.signalCode ?? 'no output' });
 }

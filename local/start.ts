@@ -30,7 +30,7 @@ try {
     stop.abort();
   }
 }
-for (const each of undo.reverse()) await each();
+for (const each of undo.reverse()) await each().catch((thrown) => console.error(causeLine(asFailure(thrown).report)));
 process.exit();
 
 async function play(settings: LocalSettings): Promise<void> {
@@ -92,7 +92,8 @@ async function launch(settings: LocalSettings, { cloud, place, infrastructure }:
     onEvent,
     onConsole: (line) => console.error(line),
   });
-  instance.ended.finally(() => settleAs('failed'));
+  const fail = () => settleAs('failed');
+  instance.ended.then(fail, fail);
   console.log(`instance ${instance.id} boots release ${release}`);
   return { instance, outcome };
 }

@@ -1,5 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SSMClient } from '@aws-sdk/client-ssm';
+import { credentialErrors, isThrottle, passingErrors } from '../contract/aws-errors.ts';
 import { Failure } from '../contract/causes.ts';
 
 export type Clients = { readonly s3: S3Client; readonly ssm: SSMClient };
@@ -42,18 +43,7 @@ type SdkError = Error & {
 export const statusOf = (thrown: unknown): number | undefined =>
   (thrown as SdkError | undefined)?.$metadata?.httpStatusCode ?? (thrown as SdkError | undefined)?.$response?.statusCode;
 
-const credentialErrors = new Set([
-  'CredentialsProviderError',
-  'TokenProviderError',
-  'ExpiredToken',
-  'ExpiredTokenException',
-  'InvalidAccessKeyId',
-  'InvalidClientTokenId',
-  'InvalidToken',
-  'UnrecognizedClientException',
-]);
 const networkErrors = /^(ECONN|ENOTFOUND|EAI_|EPIPE|ENET|EHOST|ETIMEDOUT|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED)/;
-const isThrottle = (name: string): boolean => /^(Throttl|TooManyUpdates|TooManyRequests|RequestLimitExceeded|SlowDown)/.test(name);
 
 /**
  * What the SDK threw as a Failure: CREDENTIALS_UNAVAILABLE, REGION_MISSING, BUCKET_MISSING, AWS_DENIED, AWS_REFUSED, AWS_UNAVAILABLE.
@@ -67,8 +57,9 @@ export function awsFailure(thrown: unknown, action: string, resource: string): u
   if (/^Region (is missing|not accepted)/.test(message)) return new Failure('REGION_MISSING', {}, options);
   if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: status === undefined ? message : name }, options);
   if (name === 'NoSuchBucket') return new Failure('BUCKET_MISSING', { bucket: resource.replace(/^s3:\/\/|\/.*$/g, '') }, options);
-  if (status === 403 || name.startsWith('AccessDenied')) return new Failure('AWS_DENIED', { action, resource }, options);
-  if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429 && !isThrottle(name)) {
+  const isPassing = passingErrors.has(name) || isThrottle(name) || status === 408 || status === 429;
+  if (!isPassing && (status === 403 || name.startsWith('AccessDenied'))) return new Failure('AWS_DENIED', { action, resource }, options);
+  if (status !== undefined && status >= 400 && status < 500 && !isPassing) {
     // Parameter Store quotes a value that it refuses.
     return new Failure('AWS_REFUSED', { action, resource, detail: action === 'PutParameter' ? name : `${name}: ${message}` }, options);
   }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Failure } from '../../contract/causes.ts';
 import { createScrub } from '../scrub.ts';
 import type { App, OnExit } from './app.ts';
@@ -10,6 +11,7 @@ import { portHolder } from './port-holder.ts';
 import { endGroup, endRecordedGroup, recordGroup } from './process-group.ts';
 
 const tailLines = 40;
+const lastWordsMs = 200;
 const setpriv = '/usr/bin/setpriv';
 
 type Child = {
@@ -17,6 +19,8 @@ type Child = {
   readonly environmentFile: string;
   readonly folder: string;
   readonly bind: { readonly host: string; readonly port: number };
+  /** Names whose values are kept out of what its output becomes. */
+  readonly configNames: readonly string[];
   /** Where the running process group is written down for an agent that comes after a killed one. */
   readonly recordFile: string;
   readonly onLine: (line: string) => void;
@@ -27,7 +31,7 @@ type Child = {
  * gunicorn as a child in a process group of its own, for laptops and tests: it ends with the agent, by the parent-death signal where
  * setpriv (util-linux) is there, else because the next agent ends the recorded group. Its environment is the environment file, nothing else.
  */
-export function createChildApp({ command, environmentFile, folder, bind, recordFile, onLine, onExit }: Child): App {
+export function createChildApp({ command, environmentFile, folder, bind, configNames, recordFile, onLine, onExit }: Child): App {
   const tail: string[] = [];
   let running: number | undefined;
 
@@ -47,7 +51,7 @@ export function createChildApp({ command, environmentFile, folder, bind, recordF
       requireInterpreter(command[0]);
       await requireFreePort(bind);
       const env = parseEnvironmentFile(readFileSync(environmentFile, 'utf8'));
-      const scrub = createScrub(new Map([...env].filter(([name]) => isConfig(name))));
+      const scrub = createScrub(new Map([...env].filter(([name]) => configNames.includes(name))));
       const child = spawn(interpreter, args, { cwd: folder, env: Object.fromEntries(env), detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
       await new Promise<void>((resolve, reject) => {
         child.once('spawn', resolve);
@@ -65,9 +69,12 @@ export function createChildApp({ command, environmentFile, folder, bind, recordF
           onLine(line);
         });
       }
+      const saidAll = new Promise((resolve) => child.once('close', resolve));
       child.once('exit', async (code, name) => {
-        // Orphaned workers would go on accepting beside the next start.
-        await endGroup(pid);
+        // Orphaned workers would go on accepting beside the next start; what cannot be ended, the next start finds on its port.
+        await endGroup(pid).catch(() => {});
+        // What it said last may say why. A daemon that left the group can hold the pipe for ever.
+        await Promise.race([saidAll, wait(lastWordsMs)]);
         running = undefined;
         onExit({ code, signal: name });
       });
@@ -82,8 +89,6 @@ export function createChildApp({ command, environmentFile, folder, bind, recordF
     tail: () => tail,
   };
 }
-
-const isConfig = (name: string) => !name.startsWith('PINION_') && name !== 'PATH' && name !== 'LANG';
 
 function withDeathSignal(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
   try {

@@ -17,9 +17,13 @@ export async function endRecordedGroup(file: string): Promise<void> {
   rmSync(file, { force: true });
 }
 
-/** SIGKILL to a whole process group; resolves when none of it runs any more. */
+/** A process in an uninterruptible sleep takes no signal; who still holds the port is named by the next start. */
+const endMs = 5_000;
+
+/** SIGKILL to a whole process group; resolves when none of it runs any more, or after five seconds. */
 export async function endGroup(group: number): Promise<void> {
-  while (members(group).length > 0) {
+  const deadline = performance.now() + endMs;
+  while (members(group).length > 0 && performance.now() < deadline) {
     try {
       process.kill(-group, 'SIGKILL');
     } catch (error) {

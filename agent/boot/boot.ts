@@ -42,12 +42,11 @@ export async function boot(host: Host, limits: Limits, say: Say, stop: AbortSign
     const file = await phase('download', (s) => download(s3, release.artifact, host.stateFolder, limits, s));
     return phase('unpack', (s) => unpack(file, release, host.stateFolder, s));
   };
-  const [tree, config] = await bothOrNeither(
-    failed,
-    install(),
-    phase('config', (s) => readConfig(host.ssm, release, s)),
-  );
-  return phase('prepare', () => prepare(host, identity, release, tree, config));
+  // What a throttled attempt has read already is not asked again.
+  const known = new Map<string, string>();
+  const config = phase('config', (s) => readConfig(host.ssm, release, s, known));
+  const [tree, values] = await bothOrNeither(failed, install(), config);
+  return phase('prepare', () => prepare(host, identity, release, tree, values));
 }
 
 // The first to fail ends the other, and its Failure is the one thrown; nothing is still at work afterwards.

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from '@aws-sdk/client-s3';
@@ -70,7 +71,8 @@ function partialFile(path: string, artifact: Artifact) {
   let receivedBytes = 0;
   let digest = createHash('sha256');
   let etag: string | undefined;
-  const disk = <T>(work: () => T) => onDisk(path, { bytes: artifact.sizeBytes - receivedBytes + artifact.unpackedBytes, inodes: artifact.files }, work);
+  const disk = <T>(work: () => T) =>
+    onDisk(dirname(path), { bytes: artifact.sizeBytes - receivedBytes + artifact.unpackedBytes, inodes: artifact.files }, work);
   const descriptor = disk(() => openSync(path, 'w', 0o600));
   return {
     receivedBytes: () => receivedBytes,
@@ -117,6 +119,7 @@ async function receive(s3: S3Client, artifact: Artifact, part: PartialFile, limi
   const abort = () => body.destroy();
   signal.addEventListener('abort', abort);
   try {
+    signal.throwIfAborted();
     checkAnswer(answer, artifact, part);
     for await (const chunk of body) {
       part.write(chunk);

@@ -8,8 +8,8 @@ import type { Imds } from '../imds.ts';
 /** Where an agent learns what it is: the metadata service of a host, or a file on a laptop. */
 export type IdentitySource = { readonly kind: 'imds'; readonly imds: Imds } | { readonly kind: 'file'; readonly path: string };
 
-/** `region` is undefined for an agent that was given a file: its clients take it from the environment. */
-export type Identity = { readonly instance: InstanceId; readonly address: string; readonly region: string | undefined; readonly userData: UserData };
+/** What this instance is, and what it is to boot. */
+export type Identity = { readonly instance: InstanceId; readonly address: string; readonly userData: UserData };
 
 /** Reads what this instance is and which release it names. Throws IMDS_UNAVAILABLE, SETTING_INVALID and the codes of `parseUserData`. */
 export async function readIdentity(source: IdentitySource, signal: AbortSignal): Promise<Identity> {
@@ -18,7 +18,7 @@ export async function readIdentity(source: IdentitySource, signal: AbortSignal):
       signal.throwIfAborted();
       throw new Failure('SETTING_INVALID', { setting: '--user-data', problem: `${source.path}: ${thrown.code ?? thrown.message}` }, { cause: thrown });
     });
-    return { instance: 'local' as InstanceId, address: '127.0.0.1', region: undefined, userData: parseUserData(bytes, source.path) };
+    return { instance: 'local' as InstanceId, address: '127.0.0.1', userData: parseUserData(bytes, source.path) };
   }
   const { imds } = source;
   const required = async (path: string) => {
@@ -26,13 +26,12 @@ export async function readIdentity(source: IdentitySource, signal: AbortSignal):
     if (!text) throw new Failure('IMDS_UNAVAILABLE', { endpoint: imds.endpoint, path, detail: 'nothing there' });
     return text;
   };
-  const [bytes, instance, address, region] = await Promise.all([
+  const [bytes, instance, address] = await Promise.all([
     imds.read('/latest/user-data', signal),
     required('/latest/meta-data/instance-id'),
     required('/latest/meta-data/local-ipv4'),
-    required('/latest/meta-data/placement/region'),
   ]);
-  return { instance: instance as InstanceId, address, region, userData: parseUserData(bytes, 'the instance metadata') };
+  return { instance: instance as InstanceId, address, userData: parseUserData(bytes, 'the instance metadata') };
 }
 
 /** How cloud-init tells the kinds of user data apart: the first line (cloudinit/handlers, INCLUSION_TYPES_MAP). */

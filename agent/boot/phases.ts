@@ -20,7 +20,8 @@ export const jitteredWaitMs = (attempt: number, limits: Pick<Limits, 'retryBaseM
  * One deadline over all phases of a boot. A transient Failure is retried with full jitter until the deadline and then thrown itself;
  * a permanent one ends its phase at once. A phase that is still waiting at the deadline ends as BOOT_TIMEOUT, or as its last transient Failure.
  */
-export function phases(limits: Limits, say: Say, stop: AbortSignal, now: () => number = () => performance.now()): RunPhase {
+export function phases(limits: Limits, say: Say, stop: AbortSignal): RunPhase {
+  const now = () => performance.now();
   const startedAt = now();
   let budgetMs = limits.bootBudgetMs;
 
@@ -46,7 +47,9 @@ export function phases(limits: Limits, say: Say, stop: AbortSignal, now: () => n
       const retryInMs = jitteredWaitMs(attempt, limits, Math.random);
       if (now() - startedAt + retryInMs >= budgetMs) throw last;
       say({ event: 'phase-retried', phase: name, attempt, retryInMs, ...last.report });
-      await wait(retryInMs, undefined, { signal: stop });
+      await wait(retryInMs, undefined, { signal: stop }).catch(() => {
+        throw stop.reason;
+      });
     }
   };
   return Object.assign(run, {

@@ -1,7 +1,7 @@
 // A static import of node:http in a module loads undici with it: 36 ms and its memory (Node 26).
 const { request } = process.getBuiltinModule('node:http');
 
-export type ProbeResult = { readonly isGood: boolean; readonly detail: string; readonly latencyMs: number };
+export type ProbeResult = { readonly isGood: boolean; readonly hasAnswered: boolean; readonly detail: string; readonly latencyMs: number };
 
 /**
  * One GET of the app's health path through the traffic listener, on a connection of its own, as the load balancer's check does it.
@@ -10,14 +10,15 @@ export type ProbeResult = { readonly isGood: boolean; readonly detail: string; r
 export function probe(target: { host: string; port: number; path: string }, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
   const startedAt = performance.now();
   return new Promise((resolve) => {
-    const end = (isGood: boolean, detail: string) => resolve({ isGood, detail, latencyMs: performance.now() - startedAt });
+    const end = (answer: 'good' | 'bad' | 'none', detail: string) =>
+      resolve({ isGood: answer === 'good', hasAnswered: answer !== 'none', detail, latencyMs: performance.now() - startedAt });
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const call = request({ ...target, agent: false, signal: limit, headers: { 'user-agent': 'ELB-HealthChecker/2.0', connection: 'close' } }, (response) => {
-      response.on('end', () => end(response.statusCode === 200, `status ${response.statusCode}`));
-      response.on('error', (error) => end(false, failureText(error, limit, timeoutMs)));
+      response.on('end', () => end(response.statusCode === 200 ? 'good' : 'bad', `status ${response.statusCode}`));
+      response.on('error', (error) => end('none', failureText(error, limit, timeoutMs)));
       response.resume();
     });
-    call.on('error', (error) => end(false, failureText(error, limit, timeoutMs)));
+    call.on('error', (error) => end('none', failureText(error, limit, timeoutMs)));
     call.end();
   });
 }

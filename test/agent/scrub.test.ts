@@ -11,3 +11,9 @@ t.test('values become their names, the longest first; short ones and other text 
   );
   t.equal(scrub('at postgres://u:s3cret@db with s3cret, s3cret is on'), 'at [URL] with [KEY], [KEY] is on');
 });
+
+t.test('a value of several lines is found line by line, as output is read', async (t) => {
+  const scrub = createScrub(new Map([['PEM', '-----BEGIN KEY-----\nMIIEvQIBADAN\r\n-----END KEY-----']]));
+  t.equal(scrub('read MIIEvQIBADAN'), 'read [PEM]');
+  t.equal(scrub('-----BEGIN KEY-----'), '[PEM]');
+});

@@ -24,6 +24,7 @@ async function scripted(t: Test, script: string, variables: [string, string][] =
     environmentFile: join(folder, 'app.env'),
     folder,
     bind: { host: '127.0.0.1', port: await freePort() },
+    configNames: ['GREETING'],
     recordFile: join(folder, 'app.json'),
     onLine: (line) => {
       lines.push(line);
@@ -109,6 +110,7 @@ t.test('S13: a taken port names the process that holds it, which goes on', async
     environmentFile: join(folder, 'app.env'),
     folder,
     bind: { host: '127.0.0.1', port },
+    configNames: ['GREETING'],
     recordFile: join(folder, 'app.json'),
     onLine: () => {},
     onExit: () => {},

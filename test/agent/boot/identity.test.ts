@@ -15,19 +15,18 @@ t.test('from the metadata service: all of it, read side by side', async (t) => {
   const { imds: fake, proxy } = await startMetadata(t);
   fake.setUserData(text(userData));
   const held = proxy.fault({ method: 'GET' }, { do: 'hold' });
-  const arrived = Promise.all([/user-data/, /instance-id/, /local-ipv4/, /placement\/region/].map((path) => proxy.next({ path })));
+  const arrived = Promise.all([/user-data/, /instance-id/, /local-ipv4/].map((path) => proxy.next({ path })));
   const reading = readIdentity({ kind: 'imds', imds: createImds(proxy.url, { ...quickLimits, imdsTimeoutMs: 5_000 }) }, signal);
   await arrived;
   held.release();
-  t.same(await reading, { instance: 'i-0123456789abcdef0', address: '127.0.0.9', region: 'eu-west-1', userData });
+  t.same(await reading, { instance: 'i-0123456789abcdef0', address: '127.0.0.9', userData });
 });
 
-t.test('from a file: a local instance, no Region', async (t) => {
+t.test('from a file: a local instance', async (t) => {
   const folder = t.testdir({ 'user-data.json': JSON.stringify(userData) });
   t.same(await readIdentity({ kind: 'file', path: `${folder}/user-data.json` }, signal), {
     instance: 'local',
     address: '127.0.0.1',
-    region: undefined,
     userData,
   });
   await t.rejects(readIdentity({ kind: 'file', path: `${folder}/none` }, signal), {

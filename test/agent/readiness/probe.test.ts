@@ -23,11 +23,11 @@ t.test('only a completed response with status 200 is good', async (t) => {
     seen.push(request.url, request.headers['user-agent'], request.headers.connection);
     response.end('ok');
   });
-  t.match(await probe(target, 5000, never), { isGood: true, detail: 'status 200' });
+  t.match(await probe(target, 5000, never), { isGood: true, hasAnswered: true, detail: 'status 200' });
   t.same(seen, ['/healthz', 'ELB-HealthChecker/2.0', 'close']);
   for (const status of [204, 302, 404, 500, 503]) {
     const other = await appThat(t, (_, response) => response.writeHead(status).end());
-    t.match(await probe(other, 5000, never), { isGood: false, detail: `status ${status}` });
+    t.match(await probe(other, 5000, never), { isGood: false, hasAnswered: true, detail: `status ${status}` });
   }
 });
 
@@ -37,7 +37,7 @@ t.test('no answer, half an answer, no listener: bad, within the limit, never thr
   t.match(await probe(half, 50, never), { isGood: false, detail: 'no answer in 50 ms' });
   const broken = await appThat(t, (_, response) => response.writeHead(200, { 'content-length': '10' }).write('x', () => response.destroy()));
   t.match(await probe(broken, 5000, never), { isGood: false });
-  t.match(await probe({ host: '127.0.0.1', port: await freePort(), path: '/' }, 5000, never), { isGood: false, detail: 'ECONNREFUSED' });
+  t.match(await probe({ host: '127.0.0.1', port: await freePort(), path: '/' }, 5000, never), { isGood: false, hasAnswered: false, detail: 'ECONNREFUSED' });
 });
 
 t.test('probes again and again until it is stopped, each on a fresh connection', async (t) => {
@@ -48,7 +48,7 @@ t.test('probes again and again until it is stopped, each on a fresh connection',
   });
   let count = 0;
   await new Promise<void>((resolve) => {
-    const probing = startProbing(target, 1, 5000, () => {
+    const probing = startProbing(target, { everyMs: 1, refusedEveryMs: 60_000 }, 5000, () => {
       count++;
       if (count === 3) {
         probing.stop();
@@ -58,4 +58,17 @@ t.test('probes again and again until it is stopped, each on a fresh connection',
   });
   t.equal(count, 3);
   t.equal(ports.size, 3);
+});
+
+t.test('an app that refuses is asked at the slower pace', async (t) => {
+  const target = await appThat(t, (_, response) => response.writeHead(503).end());
+  const fast = { everyMs: 0, refusedEveryMs: 60_000 };
+  let count = 0;
+  const probing = startProbing(target, fast, 5000, () => {
+    count++;
+  });
+  t.teardown(() => probing.stop());
+  // Another one at the fast pace would go on long before this.
+  for (let other = 0; other < 50; other++) await probe(target, 5000, never);
+  t.equal(count, 1);
 });
