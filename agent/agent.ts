@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CauseReport, causeLine, Failure } from '../contract/causes.ts';
 import type { AgentEvent, BootPhase } from '../contract/events.ts';
@@ -19,11 +18,10 @@ export type Voice = { readonly log: (event: AgentEvent) => void; readonly consol
 
 /**
  * One life, around a boot that is already under way: answers health, starts and watches the app, probes it, and drains. Resolves when it has ended; `stop` begins
- * the drain, and once more shortens it. Throws HEALTH_PORT_IN_USE or STATE_UNWRITABLE before the app is touched.
+ * the drain, and once more shortens it. Throws HEALTH_PORT_IN_USE before the app is touched.
  */
 export async function live(boot: BootProcess, settings: Settings, voice: Voice, onStop: (stop: () => void) => void): Promise<void> {
   const { stateFolder, runtimeFolder, limits } = settings;
-  makeFolders(stateFolder, runtimeFolder);
   // The clock begins with the process.
   const sinceStartMs = () => Math.round(performance.now());
   const timers = new Map<TimerName, NodeJS.Timeout>();
@@ -169,14 +167,4 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   for (const timer of timers.values()) clearTimeout(timer);
   await health.close();
   voice.log({ event: 'stopped', sinceStartMs: sinceStartMs() });
-}
-
-function makeFolders(...folders: string[]): void {
-  for (const path of folders) {
-    try {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-    } catch (thrown) {
-      throw new Failure('STATE_UNWRITABLE', { path, detail: (thrown as NodeJS.ErrnoException).code ?? String(thrown) }, { cause: thrown });
-    }
-  }
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import { asFailure, causeLine, Failure } from '../contract/causes.ts';
-import { startBoot } from './boot/child.ts';
+import { type BootProcess, startBoot } from './boot/child.ts';
+import { claim } from './claim.ts';
+import { readSettings } from './settings.ts';
 import { agentVersion } from './version.ts';
 
 const usage = `pinion-agent ${agentVersion}: boots the release that this instance's user data names, and serves it.
@@ -11,7 +13,7 @@ const usage = `pinion-agent ${agentVersion}: boots the release that this instanc
   pinion-agent --version
 
 SIGTERM and SIGINT drain and end it; once more shortens the drain.
-Exit status: 0 drained; 1 it could not start (one line on stderr says why); 2 usage.
+Exit status: 0 drained; 1 it could not start (one line on stderr says why); 2 usage; 3 another agent has its folders.
 `;
 
 const { values, positionals } = readArguments();
@@ -32,20 +34,25 @@ async function run(userDataFile: string | undefined): Promise<void> {
     early++;
   };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop());
-  // First of all, so that the boot runs while the rest of the agent is loaded (60 ms).
-  const boot = startBoot(userDataFile);
+  let boot: BootProcess | undefined;
   try {
-    const [{ live }, { createLog }, { readSettings }] = await Promise.all([import('./agent.ts'), import('./log.ts'), import('./settings.ts')]);
-    await live(boot, readSettings(process.env, userDataFile), { log: createLog(), console: consoleLine }, (begin) => {
+    const settings = readSettings(process.env, userDataFile);
+    await claim(settings.runtimeFolder);
+    await claim(settings.stateFolder);
+    // Before all the rest, so that the boot runs while the agent is loaded (60 ms).
+    boot = startBoot(userDataFile);
+    const [{ live }, { createLog }] = await Promise.all([import('./agent.ts'), import('./log.ts')]);
+    await live(boot, settings, { log: createLog(), console: consoleLine }, (begin) => {
       stop = begin;
       for (; early > 0; early--) begin();
     });
     // The log is written synchronously; idle connections need not be waited for.
     process.exit(0);
   } catch (thrown) {
-    await boot.stop();
-    consoleLine(causeLine(asFailure(thrown).report));
-    process.exit(1);
+    await boot?.stop();
+    const failure = asFailure(thrown);
+    consoleLine(causeLine(failure.report));
+    process.exit(failure.code === 'ALREADY_RUNNING' ? 3 : 1);
   }
 }
 

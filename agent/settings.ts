@@ -23,19 +23,23 @@ export type Settings = {
  * PINION_HEALTH_PORT (0 lets the system choose), PINION_PYTHON, PINION_LIMITS (JSON). Throws SETTING_INVALID.
  */
 export function readSettings(env: NodeJS.ProcessEnv, userDataFile?: string): Settings {
+  const trafficPort = portSetting(env, 'PINION_TRAFFIC_PORT', 8000, 1);
+  const healthPort = portSetting(env, 'PINION_HEALTH_PORT', 8081, 0);
+  if (trafficPort === healthPort) throw new Failure('SETTING_INVALID', { setting: 'PINION_HEALTH_PORT', problem: 'the traffic port is the same' });
   return {
     stateFolder: env.STATE_DIRECTORY ?? '/var/lib/pinion',
     runtimeFolder: env.RUNTIME_DIRECTORY ?? '/run/pinion',
     bind: env.PINION_BIND ?? '0.0.0.0',
-    trafficPort: port(env, 'PINION_TRAFFIC_PORT', 8000, 1),
-    healthPort: port(env, 'PINION_HEALTH_PORT', 8081, 0),
+    trafficPort,
+    healthPort,
     interpreter: env.PINION_PYTHON,
     userDataFile,
     limits: readLimits(env.PINION_LIMITS),
   };
 }
 
-function port(env: NodeJS.ProcessEnv, setting: string, fallback: number, lowest: number): number {
+/** A port number from `lowest` on. Throws SETTING_INVALID. */
+export function portSetting(env: NodeJS.ProcessEnv, setting: string, fallback: number, lowest: number): number {
   const value = Number(env[setting] ?? fallback);
   if (Number.isInteger(value) && value >= lowest && value <= 65_535) return value;
   throw new Failure('SETTING_INVALID', { setting, problem: `not a port number from ${lowest} to 65535` });

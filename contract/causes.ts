@@ -59,7 +59,7 @@ const services = {
   ),
   CREDENTIALS_UNAVAILABLE: transient(
     'there are no AWS credentials: {detail}',
-    'attach the runtime profile to the instance (by hand: set AWS_ACCESS_KEY_ID or AWS_PROFILE)',
+    'on an instance attach the runtime profile; elsewhere set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret',
   ),
   SSM_THROTTLED: transient('Parameter Store throttled {action}', 'wait, or raise the GetParameters quota of the account'),
   SSM_UNAVAILABLE: transient('Parameter Store does not answer {action}: {detail}', 'check the VPC endpoint or the route to Parameter Store'),
@@ -132,6 +132,7 @@ const app = {
 const agent = {
   BOOT_TIMEOUT: permanent('the boot did not end within {budgetMs} ms, last in {phase}', 'read the phases before it in the log'),
   BOOT_CRASHED: permanent('the boot process ended with {exit} in {phase}', 'read its last lines in the log and report them with the release'),
+  ALREADY_RUNNING: permanent('{folder} is in use by {holder}', 'stop that process first, or give this one folders of its own'),
   SETTING_INVALID: permanent('the setting {setting} is not valid: {problem}', 'correct the environment of the agent'),
   HEALTH_PORT_IN_USE: permanent('the health port {address} is held by {holder}', 'stop that process, or choose another port'),
   INTERNAL_ERROR: permanent('pinion met an error of its own: {detail}', 'report it with the log'),

@@ -1,9 +1,8 @@
 import type { CauseReport } from './causes.ts';
 import type { StateName } from './status.ts';
 
-/** Phases of a boot, in order (download and config run side by side). */
-export const bootPhases = ['identity', 'release', 'installed', 'download', 'config', 'unpack', 'prepare'] as const;
-export type BootPhase = (typeof bootPhases)[number];
+/** Phases of a boot, in order; config runs beside installed, download and unpack. */
+export type BootPhase = 'identity' | 'release' | 'installed' | 'download' | 'unpack' | 'config' | 'prepare';
 
 /**
  * What a boot says while it runs: each is one log line of the agent under its `event` name.

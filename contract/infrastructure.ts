@@ -25,7 +25,7 @@ export const infrastructureSchema = {
 
 export type Infrastructure = XStatic<typeof infrastructureSchema>;
 
-/** The user data of a launch-template version that boots `release`; used by deploys and by the local cloud alike. */
+/** The user data of a launch-template version that boots `release`, in its one spelling for whatever launches an instance. */
 export function composeUserData(
   place: { readonly app: string; readonly env: string },
   { autoScalingGroup, hooks, times }: Pick<Infrastructure, 'autoScalingGroup' | 'hooks' | 'times'>,

@@ -1,4 +1,4 @@
-/** Names that both planes spell the same way: Parameter Store paths (design: "what the paths already say is not repeated") and branded strings. */
+/** Names that both planes spell the same way: Parameter Store paths and branded strings. */
 
 declare const brand: unique symbol;
 type Branded<T, Name extends string> = T & { readonly [brand]: Name };

@@ -1,8 +1,7 @@
 import type { CauseReport } from './causes.ts';
 import type { BootPhase } from './events.ts';
 
-export const stateNames = ['booting', 'starting', 'ready', 'unready', 'draining', 'stopped', 'failed'] as const;
-export type StateName = (typeof stateNames)[number];
+export type StateName = 'booting' | 'starting' | 'ready' | 'unready' | 'draining' | 'stopped' | 'failed';
 
 /** Body of `GET /readyz`: 200 only in `ready`. Judges this host alone. */
 export type Readiness = { readonly state: StateName; readonly phase?: BootPhase; readonly release?: number; readonly commit?: string } & Partial<CauseReport>;

@@ -64,6 +64,5 @@ export const userDataSchema = {
 type Base = Omit<XStatic<typeof userDataSchema>, 'release' | 'recordSha256'>;
 /** User data that names a release: all an agent boots from. */
 export type UserData = Base & { readonly release: ReleaseNumber; readonly recordSha256: Sha256 };
-export type Times = XStatic<typeof times>;
 /** EC2 allows 16 KB; pinion writes about 700 bytes, so more is not pinion's. */
 export const userDataLimitBytes = 4096;

@@ -16,7 +16,7 @@ Every failure of pinion ends in one of these codes, and it is the same code ever
 and in what the CLI prints. \`pinion explain CODE\` prints an entry of this page. Words in braces are filled with the names involved, never with a
 value of config.
 
-A **transient** cause is tried again with growing, random waits until the budget it runs in ends; then it is the cause of the failure.
+A **transient** cause may pass: the agent tries again by itself, with growing, random waits, and the CLI ends with status 1, which says that trying again may help.
 A **permanent** cause ends the work at once: trying again would change nothing.`;
 
 type Row = { readonly kind: string; readonly says: string; readonly next: string };

@@ -36,7 +36,7 @@ export async function makeInfrastructure({ s3, ssm }: Clients, place: Place, loa
   return infrastructure;
 }
 
-/** Times as Terraform's defaults have them; the inequalities of the design hold. */
+/** What Terraform publishes on AWS. Times of an ordinary load balancer; nothing here waits for them. */
 function describe({ app, env }: Place, loadBalancerUrl: string): Infrastructure {
   return {
     schemaVersion: 1,

@@ -1,17 +1,16 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { withDeathSignal } from '../agent/app/process-group.ts';
 import type { AgentEvent } from '../contract/events.ts';
 import type { UserData } from '../contract/user-data.ts';
 import { region } from './cloud.ts';
 import { startImds } from './imds.ts';
 
 const program = fileURLToPath(new URL('../agent/main.ts', import.meta.url));
-const setpriv = '/usr/bin/setpriv';
 
 type Launch = {
   readonly userData: UserData;
@@ -88,13 +87,3 @@ const environment = (launch: Launch, imdsEndpoint: string, runtimeFolder: string
   PINION_PYTHON: launch.interpreter,
   PINION_LIMITS: JSON.stringify({ drainSettleMs: 0 }),
 });
-
-/** Where util-linux is, the agent also ends when the one who launched it is killed. */
-function withDeathSignal(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
-  try {
-    accessSync(setpriv, constants.X_OK);
-    return [setpriv, '--pdeathsig', 'TERM', '--', ...command];
-  } catch {
-    return command;
-  }
-}

@@ -21,7 +21,7 @@ export function eventLine(event: AgentEvent): string | undefined {
     case 'phase-retried':
       return row(event.phase, `${event.cause}: ${event.sentence}; again in ${event.retryInMs} ms`);
     case 'booted':
-      return row('booted', `release ${event.release}, commit ${event.commit.slice(0, 12)}`, event.ms);
+      return row('booted', `release ${event.release}, commit ${event.commit.replace(/^(\w{12})\w+/, '$1')}`, event.ms);
     case 'app-exited':
       return row('app', `ended with ${event.exit}`);
     case 'state':
@@ -41,6 +41,9 @@ type Site = {
   readonly python: string | undefined;
 };
 
+/** What can be done whenever an instance is there. */
+export const again = 'Enter: a new instance on the newest release. Ctrl-C: stop everything.';
+
 /** What to open and what to try, once an instance is ready. */
 export function suggestions({ url, healthUrl, environmentFile, plainName, python }: Site): string {
   const build = `npx pinion build${python === undefined ? '' : ` --python ${python}`}`;
@@ -56,7 +59,7 @@ export function suggestions({ url, healthUrl, environmentFile, plainName, python
     `  ${build} && npx pinion publish && npx pinion release   # after a change to the app`,
     '  npx pinion explain UNPINNED   # what a cause means, and what to do',
     '',
-    'Enter: a new instance on the newest release. Ctrl-C: stop everything.',
+    again,
     '',
   ].join('\n');
 }

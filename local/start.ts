@@ -3,13 +3,15 @@ import { EventEmitter, once } from 'node:events';
 import { get } from 'node:http';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
+import { claim } from '../agent/claim.ts';
+import { requireFreePort } from '../agent/port.ts';
 import { asFailure, causeLine } from '../contract/causes.ts';
 import type { AgentEvent } from '../contract/events.ts';
 import { composeUserData } from '../contract/infrastructure.ts';
 import { makeFirstRelease, type Prepared } from './first-release.ts';
 import { type LocalInstance, launchInstance } from './instance.ts';
-import { eventLine, suggestions } from './lines.ts';
-import { type LocalSettings, readLocalSettings, requireFreePorts, usage } from './settings.ts';
+import { again, eventLine, suggestions } from './lines.ts';
+import { type LocalSettings, readLocalSettings, usage } from './settings.ts';
 
 const stop = new AbortController();
 const stopped = once(stop.signal, 'abort').then(() => stop.signal.throwIfAborted());
@@ -36,7 +38,8 @@ process.exit();
 async function play(settings: LocalSettings): Promise<void> {
   const { address, trafficPort, healthPort, cloudPort, mode } = settings;
   listen(mode);
-  await requireFreePorts(address, [trafficPort, healthPort, cloudPort]);
+  await claim(settings.folder);
+  for (const port of [trafficPort, healthPort, cloudPort]) await requireFreePort({ host: address, port });
   console.log(`pinion: ${relative(process.cwd(), settings.appDir) || '.'} in a local cloud`);
   const prepared = await makeFirstRelease(settings, stop.signal, (work) => undo.push(work));
   let instance: LocalInstance | undefined;
@@ -55,7 +58,11 @@ async function play(settings: LocalSettings): Promise<void> {
       return;
     }
     console.log(
-      outcome === 'ready' ? site(settings, prepared) : 'It did not become ready. Enter: a new instance on the newest release. Ctrl-C: stop everything.',
+      outcome === 'ready'
+        ? launches === 1
+          ? site(settings, prepared)
+          : again
+        : 'It did not become ready. Enter: a new instance on the newest release. Ctrl-C: stop everything.',
     );
     await once(bell, 'relaunch', { signal: stop.signal });
     await instance.stop();
@@ -69,15 +76,18 @@ async function launch(settings: LocalSettings, { cloud, place, infrastructure }:
   const { promise: outcome, resolve: settle } = Promise.withResolvers<'ready' | 'failed'>();
   const early: string[] = [];
   let isEarly = true;
+  let hasEnded = false;
   const settleAs = (end: 'ready' | 'failed') => {
-    if (isEarly && end === 'failed') for (const line of early.slice(-20)) console.log(`  | ${line}`);
     isEarly = false;
     settle(end);
   };
   const onEvent = (event: AgentEvent) => {
     const line = eventLine(event);
     if (line !== undefined) console.log(line);
-    if (event.event === 'app-output' && isEarly) early.push(event.line);
+    // The first start that ends says why; the others say the same.
+    if (event.event === 'app-exited') for (const earlier of early.splice(0).slice(-100)) console.log(`  | ${earlier}`);
+    if (event.event === 'app-exited') hasEnded = true;
+    if (event.event === 'app-output' && isEarly && !hasEnded) early.push(event.line);
     else if (event.event === 'app-output' && settings.mode === 'stay') console.log(`  | ${event.line}`);
     if (event.event === 'state' && (event.to === 'ready' || event.to === 'failed')) settleAs(event.to);
   };

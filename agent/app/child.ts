@@ -1,18 +1,16 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Failure } from '../../contract/causes.ts';
+import { requireFreePort } from '../port.ts';
 import { createScrub } from '../scrub.ts';
 import type { App, OnExit } from './app.ts';
 import { parseEnvironmentFile } from './environment.ts';
 import { readLines } from './output.ts';
-import { portHolder } from './port-holder.ts';
-import { endGroup, endRecordedGroup, recordGroup } from './process-group.ts';
+import { endGroup, endRecordedGroup, recordGroup, withDeathSignal } from './process-group.ts';
 
 const tailLines = 40;
 const lastWordsMs = 200;
-const setpriv = '/usr/bin/setpriv';
 
 type Child = {
   readonly command: readonly [string, ...string[]];
@@ -49,6 +47,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       tail.length = 0;
       const [interpreter, ...args] = withDeathSignal(command);
       requireInterpreter(command[0]);
+      // gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
       await requireFreePort(bind);
       const env = parseEnvironmentFile(readFileSync(environmentFile, 'utf8'));
       const scrub = createScrub(new Map([...env].filter(([name]) => configNames.includes(name))));
@@ -90,33 +89,10 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
   };
 }
 
-function withDeathSignal(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
-  try {
-    accessSync(setpriv, constants.X_OK);
-    return [setpriv, '--pdeathsig', 'TERM', '--', ...command];
-  } catch {
-    return command;
-  }
-}
-
 function requireInterpreter(interpreter: string): void {
   try {
     accessSync(interpreter, constants.X_OK);
   } catch (error) {
     throw new Failure('INTERPRETER_MISSING', { interpreter, detail: (error as NodeJS.ErrnoException).code ?? String(error) }, { cause: error });
   }
-}
-
-// gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
-async function requireFreePort({ host, port }: Child['bind']): Promise<void> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const isTaken = error.code === 'EADDRINUSE';
-      const names = { address: `${host}:${port}`, holder: portHolder(port) };
-      reject(isTaken ? new Failure('PORT_IN_USE', names) : new Failure('APP_SPAWN_FAILED', { detail: `${host}:${port} ${error.code}` }, { cause: error }));
-    });
-    server.listen({ host, port }, resolve);
-  });
-  await new Promise((resolve) => server.close(resolve));
 }

@@ -1,5 +1,17 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+
+const setpriv = '/usr/bin/setpriv';
+
+/** A command that gets SIGTERM when whoever started it ends, however that ends; as it was where util-linux is missing. */
+export function withDeathSignal(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  try {
+    accessSync(setpriv, constants.X_OK);
+    return [setpriv, '--pdeathsig', 'TERM', '--', ...command];
+  } catch {
+    return command;
+  }
+}
 
 type Recorded = { readonly pid: number; readonly startedAtTicks: string };
 

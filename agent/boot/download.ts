@@ -155,8 +155,7 @@ async function ask(s3: S3Client, artifact: Artifact, part: PartialFile, signal: 
     if (status === 405 || (status === 400 && name === 'InvalidArgument'))
       throw new Failure('ARTIFACT_MISSING', { object: objectName(artifact) }, { cause: thrown });
     if (status === 412 || status === 416) part.restart(undefined);
-    // The client has taken the service's time from this answer: the next request is signed with it.
-    const isRetried = status === 412 || status === 416 || name === 'RequestTimeTooSkewed';
+    const isRetried = status === 412 || status === 416;
     throw isRetried ? unavailable(artifact, `${status} ${name}`, thrown) : thrown;
   }
 }

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Failure } from '../../contract/causes.ts';
 import type { Readiness, Status } from '../../contract/status.ts';
-import { portHolder } from '../app/port-holder.ts';
+import { portHolder } from '../port.ts';
 
 export type HealthServer = { readonly port: number; close(): Promise<void> };
 
@@ -39,5 +39,5 @@ export async function serveHealth(bind: { host: string; port: number; statusSock
   };
 }
 
-// close() waits for idle keep-alive connections: measured 70 s with the default.
+// close() may wait for idle connections: Fastify keeps them 72 s by default.
 const plainServer = (): FastifyInstance => Fastify({ keepAliveTimeout: 1000, logger: false });

@@ -17,7 +17,7 @@ export const appDirOf = (verb: Command): string => verb.optsWithGlobals<{ appDir
 export function envOf(verb: Command): string {
   const { env } = verb.optsWithGlobals<{ env?: string }>();
   if (env === undefined || env === '') throw new Failure('ENV_MISSING', {});
-  if (!new RegExp(slug.pattern).test(env)) throw new Failure('USAGE', { detail: `an environment is named ${slug.pattern}` });
+  if (!new RegExp(slug.pattern).test(env)) throw new Failure('USAGE', { detail: 'an environment is named by up to 32 lower-case letters, digits and hyphens' });
   return env;
 }
 

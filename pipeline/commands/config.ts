@@ -3,6 +3,7 @@ import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
 import { Failure } from '../../contract/causes.ts';
+import { configName } from '../../contract/names.ts';
 import { appDirOf, type Cli, envOf, example } from './cli.ts';
 
 type SetOptions = { readonly secret?: true; readonly file?: string; readonly trim?: true };
@@ -14,6 +15,7 @@ export function addConfig(program: Command, cli: Cli): Command {
   config
     .command('set <NAME>')
     .description('set a value, read from stdin or a file, byte by byte; an equal value makes no new version')
+    .allowExcessArguments()
     .option('--secret', 'keep it as a SecureString')
     .option('--file <FILE>', 'read the value from this file instead of stdin')
     .option('--trim', 'leave out one line end at the end of the value')
@@ -22,6 +24,9 @@ export function addConfig(program: Command, cli: Cli): Command {
       example("printf %s 'Hello' | pinion --env production config set GREETING", 'pinion --env production config set SECRET_KEY --secret --file key.txt'),
     )
     .action(async (name: string, options: SetOptions, verb: Command) => {
+      // Not in the sentence: what stands there instead of a name is likely the value.
+      const detail = 'config set takes a name alone; the value comes from stdin or --file (one that was typed is in the history of the shell)';
+      if (!new RegExp(configName.pattern).test(name) || verb.args.length > 1) throw new Failure('USAGE', { detail });
       const { names, place, ssm, parameters } = await open(verb);
       parameters.knownName(names, name);
       const whole = await given(options, signal);

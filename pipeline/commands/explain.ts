@@ -22,7 +22,10 @@ export function explain(code: string | undefined): Explanation {
     const { kind, says, next } = causes[cause];
     return { about: 'one', cause, kind, sentence: says, next };
   }
-  const nearest = Object.keys(causes).reduce((best, each) => (editDistance(asked, each) < editDistance(asked, best) ? each : best));
+  const within = Object.keys(causes).filter((each) => each.includes(asked));
+  const nearest = (within.length > 0 ? within : Object.keys(causes)).reduce((best, each) =>
+    editDistance(asked, each) < editDistance(asked, best) ? each : best,
+  );
   throw new Failure('CAUSE_UNKNOWN', { code, nearest });
 }
 

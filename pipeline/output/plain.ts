@@ -57,7 +57,12 @@ function resultLines(result: Exclude<Result, { verb: 'config get' }>): readonly 
       ];
     }
     case 'release':
-      return [`release ${result.release} of ${result.record.app} in ${result.record.env}`, `record sha256 ${result.recordSha256}`];
+      return [
+        `release ${result.release} of ${result.record.app} in ${result.record.env}`,
+        `artifact ${result.record.artifact.sha256}, commit ${result.record.commit}`,
+        ...Object.entries(result.record.config).map(([name, version]) => `config ${name} version ${version}`),
+        `record sha256 ${result.recordSha256}`,
+      ];
     case 'explain':
       if (result.about === 'one') return [`${result.cause} (${result.kind})`, `  ${result.sentence}`, `  Next: ${result.next}`];
       return result.groups.flatMap(({ group, causes }) => [group, ...causes.map((cause) => `  ${cause}`)]);

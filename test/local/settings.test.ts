@@ -1,8 +1,5 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import t from 'tap';
-import { readLocalSettings, requireFreePorts } from '../../local/settings.ts';
+import { readLocalSettings } from '../../local/settings.ts';
 
 t.test('ports and folders have defaults, and come from the environment', async (t) => {
   t.match(readLocalSettings([], {}), { mode: 'stay', trafficPort: 8000, healthPort: 8081, cloudPort: 0, appDir: /flask-app$/, folder: /\.pinion$/ });
@@ -17,13 +14,4 @@ t.test('what cannot be is named', async (t) => {
     t.throws(() => readLocalSettings([], { PINION_TRAFFIC_PORT: value }), { code: 'SETTING_INVALID', message: /PINION_TRAFFIC_PORT/ }, value);
   }
   t.throws(() => readLocalSettings(['--twice'], {}), { code: 'USAGE', message: /--twice/ });
-});
-
-t.test('S13: a taken port is named with its holder', async (t) => {
-  const server = createServer().listen(0, '127.0.0.1');
-  t.teardown(() => server.close());
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await requireFreePorts('127.0.0.1', [0, 0]);
-  await t.rejects(requireFreePorts('127.0.0.1', [0, port]), { code: 'PORT_IN_USE', message: new RegExp(`127.0.0.1:${port} is held by .*pid ${process.pid}`) });
 });

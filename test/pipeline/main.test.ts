@@ -50,7 +50,16 @@ t.test('the whole way, in plain lines and with --json', async (t) => {
   t.match(lines(list.stdout), [/^GREETING {4}String {8}version 2 {2}\d{4}-/, /^SECRET_KEY {2}SecureString {2}version 1 {2}\d{4}-/]);
   t.notMatch(list.stdout + (await run('config list --json')).stdout, /hush|hello/);
 
-  t.match(await run('release --note {{x}}'), { exit: 0, stdout: /^release 1 of shop in way\nrecord sha256 [0-9a-f]{64}\n$/ });
+  const typed = await run('config set SECRET_KEY=hush');
+  t.match(typed, { exit: 2, stderr: /a name alone; the value comes from stdin/ });
+  t.notMatch(typed.stdout + typed.stderr, /hush/);
+  t.match(await run('config set GREETING hush'), { exit: 2, stderr: /a name alone/ });
+
+  t.match(await run('release --note {{x}}'), {
+    exit: 0,
+    stdout:
+      /^release 1 of shop in way\nartifact [0-9a-f]{64}, commit .+\nconfig GREETING version 2\nconfig SECRET_KEY version 1\nrecord sha256 [0-9a-f]{64}\n$/,
+  });
   t.match(json(await run('release --config GREETING=1 --json')), { ok: true, release: 2, record: { config: { GREETING: 1, SECRET_KEY: 1 } } });
   t.match(await run('config get GREETING --env other'), { exit: 3, stderr: /CONFIG_NOT_SET/ });
   t.match((await run('config list --env other')).stdout, /^GREETING {4}missing in other\nSECRET_KEY {2}missing in other\n$/);

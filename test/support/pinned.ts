@@ -108,9 +108,10 @@ export function useEnvironment(t: Test, variables: Record<string, string | undef
   }
 }
 
+const anHour = () => ({ accessKeyId: 'AKIAINSTANCE', secretAccessKey: 'secret', sessionToken: 'session', expiration: new Date(Date.now() + 3_600_000) });
+
 /** The metadata service of instance i-0123456789abcdef0 with a proxy before it. */
-export async function startMetadata(t: Test) {
-  const credentials = () => ({ accessKeyId: 'AKIAINSTANCE', secretAccessKey: 'secret', sessionToken: 'session', expiration: new Date(Date.now() + 3_600_000) });
+export async function startMetadata(t: Test, credentials: typeof anHour = anHour) {
   const imds = await startImds({ instance: 'i-0123456789abcdef0', address: '127.0.0.9', region: 'eu-west-1', roleName: 'runtime', credentials });
   t.teardown(() => imds.stop());
   return { imds, proxy: await startFaultingProxy(t, imds.endpoint) };

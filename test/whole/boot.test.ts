@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import t, { type Test } from 'tap';
@@ -42,9 +42,12 @@ t.before(async () => {
 
 type AppOptions = { readonly source?: string; readonly settings?: string; readonly config?: Readonly<Record<string, string>> };
 
+/** Built, with the secret in its config, and released. */
 async function released(t: Test, options: AppOptions = {}) {
-  const built = await buildApp(shortFolder(t), { files: { 'shop.py': options.source ?? source }, settings: options.settings ?? settings });
-  return { ...built, userData: await cloud.releaseBuilt(built.appDir, options.config) };
+  const config = { SECRET: secret, ...options.config };
+  const lines = `${options.settings ?? settings}config = ${JSON.stringify(Object.keys(config))}\n`;
+  const built = await buildApp(shortFolder(t), { files: { 'shop.py': options.source ?? source }, settings: lines });
+  return { ...built, userData: await cloud.releaseBuilt(built.appDir, config) };
 }
 
 type Launched = { readonly interpreter: string; readonly userData: UserData | string };
@@ -67,11 +70,24 @@ async function failsWith(t: Test, { agent, sinceMs }: Awaited<ReturnType<typeof 
   t.match(body, { state: 'failed', cause, sentence: says, next: /./ });
   t.equal(agent.console.length, 1, 'one line on the console');
   t.match(agent.console[0], new RegExp(`^pinion: ${cause}: `));
-  t.notMatch(JSON.stringify([agent.events, agent.console, body]), /pa\\?"ss/);
+  t.notMatch(JSON.stringify([agent.events, agent.console, body]), /pa\\*"ss/);
 }
 
 const isStart = (event: AgentEvent): event is AgentEvent & { event: 'app-started' } => event.event === 'app-started';
 const starts = (agent: AgentProcess) => agent.events.filter(isStart).length;
+
+/** Command lines of the processes that name a path in `folder`. */
+const runningIn = (folder: string): readonly string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const [command = '', environment = ''] = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8'));
+        return command.includes(folder) || environment.includes(folder) ? [command.replaceAll('\0', ' ')] : [];
+      } catch {
+        return [];
+      }
+    });
 
 async function statusOf(folder: string): Promise<Status> {
   const call = request({ socketPath: join(folder, 'run', 'agent.sock'), path: '/status' });
@@ -82,11 +98,13 @@ async function statusOf(folder: string): Promise<Status> {
 }
 
 t.test('boots what its user data names, serves it with its config, and drains', async (t) => {
-  const app = await released(t, { settings: `${settings}config = ["SECRET"]\n`, config: { SECRET: secret } });
+  const app = await released(t);
   const proxy = await startFaultingProxy(t, cloud.endpoint);
+  const held = proxy.fault({ target: 'AmazonSSM.GetParameter' }, { do: 'hold' });
   const { agent, url, folder } = await launch(t, app, withoutImds(proxy.url));
-  const early = await agent.readyz();
-  t.equal(early.status, 503);
+  await agent.until((event): event is AgentEvent & { event: 'phase-started' } => event.event === 'phase-started' && event.phase === 'release');
+  t.match(await agent.readyz(), { status: 503, body: { state: 'booting', phase: 'release' } });
+  held.release();
   await agent.untilState('ready');
   t.equal(await (await fetch(url)).text(), `release ${app.userData.release} says ${secret}`);
   t.match(await agent.readyz(), { status: 200, body: { state: 'ready', release: app.userData.release } });
@@ -124,7 +142,7 @@ t.test('S01: a missing app object is permanent: no retry, the reason everywhere,
 
 t.test('S03: a flag that gunicorn refuses is permanent, and named by its config name', async (t) => {
   const config = { GUNICORN_CMD_ARGS: '--no-such-flag' };
-  const app = await released(t, { settings: `${settings}config = ["GUNICORN_CMD_ARGS"]\n`, config });
+  const app = await released(t, { config });
   const running = await launch(t, app);
   await failsWith(t, running, 'APP_SETTINGS_INVALID', /unrecognized arguments: \[GUNICORN_CMD_ARGS\]/);
   t.equal(starts(running.agent), 1);
@@ -168,6 +186,21 @@ t.test('S13: a port that another process holds is named with its holder, who is 
     event.event === 'state' && event.to === 'ready' && agent.events.indexOf(event) > agent.events.findLastIndex(isTaken);
   await agent.until(again);
   t.equal((await fetch(url)).status, 200);
+});
+
+t.test('a health port that is taken ends the agent with the holder named, and leaves nothing running', async (t) => {
+  const app = await released(t);
+  const holder = createServer().listen({ port: 0, host: '127.0.0.1' });
+  await once(holder, 'listening');
+  t.teardown(() => holder.close());
+  const { port } = holder.address() as AddressInfo;
+  const { agent, folder } = await launch(t, app, { PINION_HEALTH_PORT: String(port) });
+  t.equal(await agent.exited, 1);
+  t.equal(agent.console.length, 1, 'one line on the console');
+  t.match(agent.console[0], new RegExp(`^pinion: HEALTH_PORT_IN_USE: the health port 127\\.0\\.0\\.1:${port} is held by .+ \\(pid ${process.pid}\\)`));
+  t.ok(holder.listening, 'the holder is left alone');
+  t.equal(starts(agent), 0);
+  t.same(runningIn(folder), [], 'neither the boot nor gunicorn');
 });
 
 t.test('F06: one changed byte in the stored artifact fails the next boot with the digest, after one refetch, and nothing stays', async (t) => {

@@ -24,11 +24,7 @@ t.test('from the metadata service: all of it, read side by side', async (t) => {
 
 t.test('from a file: a local instance', async (t) => {
   const folder = t.testdir({ 'user-data.json': JSON.stringify(userData) });
-  t.same(await readIdentity({ kind: 'file', path: `${folder}/user-data.json` }, signal), {
-    instance: 'local',
-    address: '127.0.0.1',
-    userData,
-  });
+  t.same(await readIdentity({ kind: 'file', path: `${folder}/user-data.json` }, signal), { instance: 'local', address: '127.0.0.1', userData });
   await t.rejects(readIdentity({ kind: 'file', path: `${folder}/none` }, signal), {
     code: 'SETTING_INVALID',
     message: /--user-data is not valid: .*none: ENOENT/,

@@ -69,7 +69,7 @@ t.test('a stop ends a phase, also one that waits for its next attempt', async (t
   const work = phase('config', async () => {
     throw throttled();
   });
-  await t.rejects(work);
+  await t.rejects(work, new Error('stopped'));
 });
 
 t.test('full jitter: from nothing up to the capped exponential step', async (t) => {

@@ -345,8 +345,8 @@ t.test('F17: property: any bytes give a tree or one Failure about the archive, a
 const program = new URL('../../support/archive-unpack.ts', import.meta.url).pathname;
 const run = promisify(execFile);
 
-/** Coverage and a test runner's loaders are no part of a boot's memory. */
-const plain = { NODE_OPTIONS: '', NODE_V8_COVERAGE: '' };
+/** Coverage is no part of a boot's memory. */
+const plain = { NODE_V8_COVERAGE: '' };
 
 t.test('the memory of a boot does not grow with the artifact: under 150 MB for 300 MB', async (t) => {
   const args = [program, 'large', t.testdir(), '300'];

@@ -1,4 +1,24 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { Failure } from '../contract/causes.ts';
+
+/** Resolves when nothing listens there. Throws PORT_IN_USE with the process that does, APP_SPAWN_FAILED for an address or port that cannot be listened on. */
+export async function requireFreePort({ host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const address = `${host}:${port}`;
+      const isTaken = cause.code === 'EADDRINUSE';
+      reject(
+        isTaken
+          ? new Failure('PORT_IN_USE', { address, holder: portHolder(port) }, { cause })
+          : new Failure('APP_SPAWN_FAILED', { detail: `${address} ${cause.code}` }, { cause }),
+      );
+    });
+    server.listen({ host, port }, resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
+}
 
 /**
  * The process that listens on a TCP port, as `name (pid N)`; `an unknown process` when /proc does not show it (another user's).
@@ -13,8 +33,13 @@ export function portHolder(port: number): string {
       if (state === '0A' && local?.endsWith(wanted) && inode !== undefined) inodes.add(`socket:[${inode}]`);
     }
   }
+  return processWith(inodes);
+}
+
+/** The first process that has one of these files open (as /proc/PID/fd links name them), as `name (pid N)`. */
+export function processWith(files: ReadonlySet<string>): string {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    if (openFiles(pid).some((target) => inodes.has(target))) return `${lines(`/proc/${pid}/comm`)[0] ?? 'process'} (pid ${pid})`;
+    if (openFiles(pid).some((target) => files.has(target))) return `${lines(`/proc/${pid}/comm`)[0] ?? 'process'} (pid ${pid})`;
   }
   return 'an unknown process';
 }
