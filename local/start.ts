@@ -85,10 +85,13 @@ async function launch(settings: LocalSettings, { cloud, place, infrastructure }:
     const line = eventLine(event);
     if (line !== undefined) console.log(line);
     // The first start that ends says why; the others say the same.
-    if (event.event === 'app-exited') for (const earlier of early.splice(0).slice(-100)) console.log(`  | ${earlier}`);
-    if (event.event === 'app-exited') hasEnded = true;
-    if (event.event === 'app-output' && isEarly && !hasEnded) early.push(event.line);
-    else if (event.event === 'app-output' && settings.mode === 'stay') console.log(`  | ${event.line}`);
+    if (event.event === 'app-exited' && isEarly) {
+      for (const earlier of early.splice(0).slice(-100)) console.log(`  | ${earlier}`);
+      hasEnded = true;
+    }
+    if (event.event === 'app-output' && isEarly) {
+      if (!hasEnded) early.push(event.line);
+    } else if (event.event === 'app-output' && settings.mode === 'stay') console.log(`  | ${event.line}`);
     if (event.event === 'state' && (event.to === 'ready' || event.to === 'failed')) settleAs(event.to);
   };
   const instance = await launchInstance({
