@@ -28,7 +28,7 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
     logger: silent,
     ...(imds && { region: regionOf(imds), credentials: roleCredentials(limits) }),
   };
-  const ssm = new SSMClient(config);
+  const ssm = renewing(new SSMClient(config));
   let s3: Promise<S3Client> | undefined;
   const loadS3 = async () => {
     const { S3Client } = await import('@aws-sdk/client-s3');
@@ -37,7 +37,7 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
     // The client that has them already: credentials are fetched, and refreshed, once for both.
     // The download hashes every byte itself: a second checksum would only cost time.
     const shared = { region: ssm.config.region, credentials: ssm.config.credentials, responseChecksumValidation: 'WHEN_REQUIRED' } as const;
-    return new S3Client({ ...config, ...shared, forcePathStyle });
+    return renewing(new S3Client({ ...config, ...shared, forcePathStyle }));
   };
   return {
     ssm,
@@ -46,6 +46,23 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
       return s3;
     },
   };
+}
+
+/** F44: credentials may end before the time they came with; those that a service refuses are asked for anew, once for both clients. */
+function renewing<Client extends SSMClient | S3Client>(client: Client): Client {
+  const { credentials, middlewareStack } = { ...client.config, middlewareStack: client.middlewareStack as SSMClient['middlewareStack'] };
+  middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (thrown) {
+        if (credentialErrors.has((thrown as Error).name)) await credentials({ forceRefresh: true }).catch(() => {});
+        throw thrown;
+      }
+    },
+    { step: 'initialize', name: 'renewRefusedCredentials' },
+  );
+  return client;
 }
 
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
