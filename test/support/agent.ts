@@ -26,6 +26,8 @@ export type AgentProcess = {
   /** Resolves with the first event for which `isIt` holds, past or to come; rejects when the agent ends or fails before. */
   until<E extends AgentEvent>(isIt: (event: AgentEvent) => event is E): Promise<E>;
   untilState(name: string): Promise<void>;
+  /** Resolves when the console shows a line: it and the log come by two pipes, in no order. */
+  untilConsole(): Promise<void>;
   readyz(): Promise<{ readonly status: number; readonly body: Readiness }>;
   signal(name: NodeJS.Signals): void;
   /** Drains it; its exit status. */
@@ -65,7 +67,10 @@ export function agentProcess({ folder, environment, userData }: Options): AgentP
     events.push(JSON.parse(line));
     changed();
   });
-  createInterface({ input: child.stderr }).on('line', (line) => console.push(line));
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    console.push(line);
+    changed();
+  });
   const exited = new Promise<number | null>((resolve) =>
     child.once('close', (code) => {
       exit = { code };
@@ -93,6 +98,9 @@ export function agentProcess({ folder, environment, userData }: Options): AgentP
     console,
     until,
     untilState: async (name) => void (await until((event): event is AgentEvent & { event: 'state' } => event.event === 'state' && event.to === name)),
+    async untilConsole() {
+      while (console.length === 0 && exit === undefined) await new Promise<void>((resolve) => wake.push(resolve));
+    },
     async readyz() {
       const { address } = await until((event): event is AgentEvent & { event: 'health-listening' } => event.event === 'health-listening');
       const response = await fetch(`http://${address}/readyz`);

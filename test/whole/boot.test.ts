@@ -64,6 +64,7 @@ async function launch(t: Test, { interpreter, userData }: Launched, environment:
 /** The agent has failed with this cause: in `/readyz`, as the one line of the console, and nowhere with a value of config. */
 async function failsWith(t: Test, { agent, sinceMs }: Awaited<ReturnType<typeof launch>>, cause: string, says: RegExp) {
   await agent.untilState('failed');
+  await agent.untilConsole();
   t.ok(sinceMs() < permanentMs, `${cause} after ${Math.round(sinceMs())} ms`);
   const { status, body } = await agent.readyz();
   t.equal(status, 503);
