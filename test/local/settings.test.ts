@@ -3,9 +3,9 @@ import { readLocalSettings } from '../../local/settings.ts';
 
 t.test('ports and folders have defaults, and come from the environment', async (t) => {
   t.match(readLocalSettings([], {}), { mode: 'stay', trafficPort: 8000, healthPort: 8081, cloudPort: 0, appDir: /flask-app$/, folder: /\.pinion$/ });
-  const env = { PINION_TRAFFIC_PORT: '1234', PINION_CLOUD_PORT: '65535', PINION_LOCAL_FOLDER: 'kept', INIT_CWD: '/work/of/caller' };
+  const env = { PINION_TRAFFIC_PORT: '1234', PINION_CLOUD_PORT: '65535', PINION_LOCAL_FOLDER: 'kept', INIT_CWD: '/home/of/caller' };
   const given = readLocalSettings(['--once', '--app-dir', '../app'], env);
-  t.match(given, { mode: 'once', trafficPort: 1234, cloudPort: 65_535, appDir: '/work/of/app', folder: '/work/of/caller/kept' });
+  t.match(given, { mode: 'once', trafficPort: 1234, cloudPort: 65_535, appDir: '/home/of/app', folder: '/home/of/caller/kept' });
   t.equal(readLocalSettings(['--help'], {}), 'help');
 });
 
