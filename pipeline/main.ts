@@ -58,7 +58,13 @@ function failureOf(thrown: unknown, stop: AbortSignal): Failure | undefined {
     return unwritable.has(code) ? new Failure('STATE_UNWRITABLE', { path, detail: code }, { cause: thrown }) : asFailure(thrown);
   }
   if (thrown.exitCode === 0) return undefined;
-  const detail = thrown.code === 'commander.help' ? 'no verb is named' : thrown.message.replace(/^error: /, '').replace(/\.$/, '');
+  // What stands behind a `=` may be a value of config; a sentence is one line.
+  const message = thrown.message
+    .replace(/^error: /, '')
+    .replace(/=[^\s']*/g, '=…')
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '');
+  const detail = thrown.code === 'commander.help' ? 'no verb is named' : message;
   return new Failure('USAGE', { detail }, { cause: thrown });
 }
 

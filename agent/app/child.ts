@@ -60,7 +60,13 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       });
       const pid = child.pid as number;
       running = pid;
-      recordGroup(recordFile, pid);
+      try {
+        recordGroup(recordFile, pid);
+      } catch (cause) {
+        await endGroup(pid);
+        running = undefined;
+        throw new Failure('STATE_UNWRITABLE', { path: recordFile, detail: (cause as NodeJS.ErrnoException).code ?? String(cause) }, { cause });
+      }
       for (const stream of [child.stdout, child.stderr]) {
         readLines(stream, (raw) => {
           const line = scrub(raw);

@@ -39,5 +39,5 @@ export async function serveHealth(bind: { host: string; port: number; statusSock
   };
 }
 
-// close() may wait for idle connections: Fastify keeps them 72 s by default.
-const plainServer = (): FastifyInstance => Fastify({ keepAliveTimeout: 1000, logger: false });
+// A drained agent waits for no client: not for an idle connection (Fastify keeps them 72 s), nor for half a request.
+const plainServer = (): FastifyInstance => Fastify({ keepAliveTimeout: 1000, forceCloseConnections: true, logger: false });

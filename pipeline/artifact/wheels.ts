@@ -71,7 +71,7 @@ export async function wheelPacks({ appDir, cacheFolder, env }: Place, interprete
 }
 
 /** Only the file's own bytes key the cache, so one that reads others, or names folders, is resolved each time. */
-const namesOtherFiles = (lock: string): boolean => /^\s*(-r|-c|-f|--requirement|--constraint|--find-links)\b/m.test(lock) || /@\s*file:/.test(lock);
+const namesOtherFiles = (lock: string): boolean => /^\s*(-[rcf]|--(requirement|constraint|find-links)\b)/m.test(lock) || /@\s*file:/.test(lock);
 
 async function cachedPacks(listPath: string, packPath: (wheel: Wheel) => string): Promise<readonly Pack[] | undefined> {
   try {

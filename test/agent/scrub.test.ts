@@ -17,3 +17,8 @@ t.test('a value of several lines is found line by line, as output is read', asyn
   t.equal(scrub('read MIIEvQIBADAN'), 'read [PEM]');
   t.equal(scrub('-----BEGIN KEY-----'), '[PEM]');
 });
+
+t.test('arguments of gunicorn are found one by one, as it quotes them', async (t) => {
+  const scrub = createScrub(new Map([['GUNICORN_CMD_ARGS', '--nosuch=s3cr3t-hunter2  --workers hunter3hunter3']]));
+  t.notMatch(scrub("unrecognized arguments: --nosuch=s3cr3t-hunter2 --workers: invalid int value: 'hunter3hunter3'"), /hunter/);
+});

@@ -54,6 +54,11 @@ t.test('the whole way, in plain lines and with --json', async (t) => {
   t.match(typed, { exit: 2, stderr: /a name alone; the value comes from stdin/ });
   t.notMatch(typed.stdout + typed.stderr, /hush/);
   t.match(await run('config set GREETING hush'), { exit: 2, stderr: /a name alone/ });
+  for (const line of ['config set SECRET_KEY --value=hush', 'release --config SECRET_KEY=hush']) {
+    const { stdout, stderr, exit } = await run(line);
+    t.equal(exit, 2);
+    t.notMatch(stdout + stderr, /hush/);
+  }
 
   t.match(await run('release --note {{x}}'), {
     exit: 0,

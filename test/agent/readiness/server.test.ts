@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { serveHealth } from '../../../agent/readiness/server.ts';
@@ -42,4 +42,16 @@ t.test('a health port that is taken names its holder', async (t) => {
   t.teardown(() => holder.close());
   const bind = { host: '127.0.0.1', port, statusSocket: join(shortFolder(t), 's') };
   await t.rejects(serveHealth(bind, { readiness: () => ({ state: 'ready' }), status: () => status }), { code: 'HEALTH_PORT_IN_USE', message: /pid/ });
+});
+
+t.test('closing waits for no client that holds half a request', async (t) => {
+  const bind = { host: '127.0.0.1', port: 0, statusSocket: join(shortFolder(t), 's') };
+  const server = await serveHealth(bind, { readiness: () => ({ state: 'ready' }), status: () => status });
+  const client = connect(server.port, '127.0.0.1');
+  t.teardown(() => client.destroy());
+  await once(client, 'connect');
+  client.on('error', () => {});
+  client.write('GET /readyz HTTP/1.1\r\nHost: x\r\n');
+  await (await fetch(`http://127.0.0.1:${server.port}/livez`)).text();
+  await t.resolves(server.close());
 });
