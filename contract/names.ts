@@ -12,8 +12,8 @@ export type InstanceId = Branded<string, 'InstanceId'>;
 
 /** JSON Schema of an app or environment name: it becomes a path segment, a metric dimension and a resource name. */
 export const slug = { type: 'string', pattern: '^[a-z][a-z0-9-]{0,31}$' } as const;
-/** JSON Schema of a config name: an environment variable that cannot collide with pinion's own. */
-export const configName = { type: 'string', pattern: '^(?!PINION_)[A-Z][A-Z0-9_]{0,127}$' } as const;
+/** JSON Schema of a config name: an environment variable that collides neither with pinion's own nor with those by which gunicorn would leave its listener or its supervisor. */
+export const configName = { type: 'string', pattern: '^(?!PINION_|(GUNICORN_CMD_ARGS|LISTEN_FDS|LISTEN_PID|NOTIFY_SOCKET)$)[A-Z][A-Z0-9_]{0,127}$' } as const;
 export const sha256Hex = { type: 'string', pattern: '^[0-9a-f]{64}$' } as const;
 export const durationMs = { type: 'integer', minimum: 1, maximum: 86_400_000 } as const;
 export const pythonVersion = { type: 'string', pattern: '^3\\.[0-9]{1,2}$' } as const;

@@ -7,6 +7,7 @@ import { addBuild } from './commands/build.ts';
 import type { Cli } from './commands/cli.ts';
 import { addConfig } from './commands/config.ts';
 import { addExplain } from './commands/explain.ts';
+import { addHistory } from './commands/history.ts';
 import { addPublish } from './commands/publish.ts';
 import { addRelease } from './commands/release.ts';
 import { jsonOutput } from './output/json.ts';
@@ -45,7 +46,7 @@ function createProgram(cli: Cli, argv: readonly string[]): Command {
     .configureOutput({ outputError: () => undefined });
   // Only alone: `config get --version N` is something else.
   if (argv.length === 1) program.version(description.version);
-  for (const add of [addBuild, addPublish, addConfig, addRelease, addExplain]) add(program, cli);
+  for (const add of [addBuild, addPublish, addConfig, addRelease, addHistory, addExplain]) add(program, cli);
   return program;
 }
 
@@ -71,6 +72,11 @@ function failureOf(thrown: unknown, stop: AbortSignal): Failure | undefined {
 const interrupted = new AbortController();
 // Only once: a second Ctrl-C ends it at once.
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
+
+// Who reads may have seen enough: `pinion history | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 const argv = process.argv.slice(2);
 const output = argv.includes('--json') ? jsonOutput(process.stdout) : plainOutput(process.stdout, process.stderr);

@@ -3,6 +3,7 @@ export type Progress =
   | { readonly event: 'interpreter'; readonly version: string; readonly path: string }
   | { readonly event: 'fetching'; readonly file: string }
   | { readonly event: 'wheels'; readonly count: number; readonly packed: number }
+  | { readonly event: 'ignored'; readonly count: number; readonly first: string }
   | { readonly event: 'uncompiled'; readonly path: string }
   | { readonly event: 'archiving'; readonly files: number; readonly unpackedBytes: number }
   | { readonly event: 'publishing'; readonly object: string; readonly sizeBytes: number };

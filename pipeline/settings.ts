@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { Failure } from '../contract/causes.ts';
@@ -17,6 +17,8 @@ export type Settings = {
   readonly config: readonly string[];
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** Taken although git ignores them. */
+  readonly generated: readonly string[];
   readonly gunicorn: GunicornSettings;
   /** Values for the local cloud alone. */
   readonly localConfig: Readonly<Record<string, string>>;
@@ -41,6 +43,7 @@ export const settingsSchema = {
     config: { ...config, default: [] },
     include: { ...globs, default: ['**/*'], description: 'Files of the app; a glob that matches a folder takes all below it.' },
     exclude: { ...globs, default: [] },
+    generated: { ...globs, default: [], description: 'Files of the app that a build step makes and git ignores.' },
     gunicorn: {
       type: 'object',
       additionalProperties: false,
@@ -67,6 +70,17 @@ export const settingsSchema = {
   },
 } as const;
 
+/** What a schema says in a pattern, by the place that breaks it. */
+const rulesInWords: readonly (readonly [RegExp, string])[] = [
+  [/^\/app$/, 'must be a string of up to 32 lower-case letters, digits and hyphens that begins with a letter'],
+  [/^\/entry-point$/, 'must be "module:app" or "module:factory()"'],
+  [/^\/python$/, 'must be a string such as "3.13", in quotes'],
+  [/^\/health-path$/, 'must be a string that begins with / and has no space, up to 256 characters'],
+  [/^\/release-header$/, 'must be a string of up to 64 letters, digits and hyphens that begins with a letter'],
+  [/^\/config\/\d+$/, 'must be a string of capitals, digits and _ that begins with a letter and not with PINION_, and is not a name of gunicorn or systemd'],
+  [/^\/local\/config\/./, 'must be a name as in config, with a string that is not empty'],
+];
+
 type Given = {
   readonly app: string;
   readonly 'entry-point': string;
@@ -76,6 +90,7 @@ type Given = {
   readonly config?: readonly string[];
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
+  readonly generated?: readonly string[];
   readonly gunicorn?: Readonly<Record<string, number>>;
   readonly local?: { readonly config?: Readonly<Record<string, string>> };
 };
@@ -83,8 +98,12 @@ type Given = {
 /** The settings of the app in `appDir`. Throws SETTINGS_MISSING, or SETTINGS_INVALID with the path in the file. */
 export async function readSettings(appDir: string): Promise<Settings> {
   const file = join(appDir, 'pyproject.toml');
-  const text = await readFile(file, 'utf8').catch((cause) => {
-    throw new Failure('SETTINGS_MISSING', { file }, { cause });
+  const text = await readFile(file, 'utf8').catch(async (cause) => {
+    const absent = await access(appDir).then(
+      () => file,
+      () => appDir,
+    );
+    throw new Failure('SETTINGS_MISSING', { detail: `${absent} ${cause.code === 'ENOENT' ? 'does not exist' : `cannot be read (${cause.code})`}` }, { cause });
   });
   let document: { readonly tool?: { readonly pinion?: unknown } };
   try {
@@ -95,9 +114,12 @@ export async function readSettings(appDir: string): Promise<Settings> {
     throw new Failure('SETTINGS_INVALID', { file, path: `line ${line}`, problem: 'it is not TOML' }, { cause });
   }
   const pinion = document.tool?.pinion;
-  if (pinion === undefined) throw new Failure('SETTINGS_MISSING', { file });
+  if (pinion === undefined) throw new Failure('SETTINGS_MISSING', { detail: `${file} has none` });
   const problem = firstProblem(settingsSchema, pinion);
-  if (problem !== undefined) throw new Failure('SETTINGS_INVALID', { file, path: `/tool/pinion${problem.path}`.replace(/\/$/, ''), problem: problem.problem });
+  if (problem !== undefined) {
+    const words = rulesInWords.find(([path]) => path.test(problem.path))?.[1];
+    throw new Failure('SETTINGS_INVALID', { file, path: `/tool/pinion${problem.path}`.replace(/\/$/, ''), problem: words ?? problem.problem });
+  }
   const settings = withDefaults(pinion as Given);
   const stray = Object.keys(settings.localConfig).find((name) => !settings.config.includes(name));
   if (stray !== undefined) {
@@ -118,6 +140,7 @@ function withDefaults(given: Given): Settings {
     config: given.config ?? chosen.config.default,
     include: given.include ?? chosen.include.default,
     exclude: given.exclude ?? chosen.exclude.default,
+    generated: given.generated ?? chosen.generated.default,
     gunicorn: {
       workers: server.workers ?? gunicorn.workers.default,
       threads: server.threads ?? gunicorn.threads.default,

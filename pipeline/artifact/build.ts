@@ -25,7 +25,7 @@ type BuildOptions = Follow & {
 /**
  * Builds the app in `appDir` into `.pinion/build/artifact.tar.zst`. The same sources, lock, interpreter build and platform give the same
  * bytes, whatever the folder, user, umask or date. `interpreter` is the path of the Python it was built with.
- * Throws SETTINGS_*, PYTHON_MISSING, REQUIREMENTS_MISSING, WHEELS_UNAVAILABLE, WHEEL_REFUSED, GUNICORN_MISSING, SOURCE_REFUSED.
+ * Throws SETTINGS_*, PYTHON_MISSING, REQUIREMENTS_MISSING, WHEELS_UNAVAILABLE, WHEEL_REFUSED, GUNICORN_MISSING, SOURCE_REFUSED, GIT_FAILED.
  */
 export async function build(appDir: string, options: BuildOptions = {}): Promise<Built & { readonly interpreter: string }> {
   const { say, signal } = followed(options);
@@ -42,7 +42,9 @@ export async function build(appDir: string, options: BuildOptions = {}): Promise
   const partial = join(into, `artifact.${randomUUID()}.partial`);
   const appPack = `${partial}.pack`;
   try {
-    const source = { kind: 'folder', path: folder, prefix: 'app', files: await appFiles(folder, settings) } as const;
+    const { files, ignored } = await appFiles(folder, settings, env, signal);
+    if (ignored[0] !== undefined) say({ event: 'ignored', count: ignored.length, first: ignored[0] });
+    const source = { kind: 'folder', path: folder, prefix: 'app', files } as const;
     const uncompiled = await makePack(source, appPack, interpreter, signal, (path, reason) => new Failure('SOURCE_REFUSED', { path: printable(path), reason }));
     for (const path of uncompiled) say({ event: 'uncompiled', path });
     const app = await openPack('the app', appPack);

@@ -1,9 +1,10 @@
 import { run } from './run.ts';
 
-/** Commit of the sources: what the build service resolved, else git's, `-dirty` when the app's folder has changes; `unknown` outside git. */
+/** Commit of the sources: the one that the build service resolved, else git's, `-dirty` when the app's folder has changes; `unknown` outside git. */
 export async function sourceCommit(appDir: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
-  const resolved = env.CODEBUILD_RESOLVED_SOURCE_VERSION;
-  if (resolved) return resolved.slice(0, 256);
+  // For a source in S3 it is a version of the object.
+  const resolved = env.CODEBUILD_RESOLVED_SOURCE_VERSION?.trim();
+  if (resolved !== undefined && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(resolved)) return resolved;
   const git = (...argv: string[]) => run('git', argv, { env, cwd: appDir, signal });
   const head = await git('rev-parse', '--verify', 'HEAD');
   if (head.exit !== 0) return 'unknown';

@@ -25,10 +25,12 @@ export async function wheelPacks({ appDir, cacheFolder, env }: Place, interprete
   const lock = await readFile(file, 'utf8').catch((cause) => {
     throw new Failure('REQUIREMENTS_MISSING', { file }, { cause });
   });
+  const isWhole = !namesOtherFiles(lock);
+  if (isWhole && !locksGunicorn.test(lock)) throw new Failure('GUNICORN_MISSING', { file });
   await mkdir(cacheFolder, { recursive: true });
   const packPath = (wheel: Wheel) => join(cacheFolder, `${wheel.sha256}-${interpreter.buildId}.pack`);
   const listPath = join(cacheFolder, `${createHash('sha256').update(lock).digest('hex')}-${interpreter.buildId}.json`);
-  const cached = namesOtherFiles(lock) ? undefined : await cachedPacks(listPath, packPath);
+  const cached = isWhole ? await cachedPacks(listPath, packPath) : undefined;
   if (cached !== undefined) {
     say({ event: 'wheels', count: cached.length, packed: 0 });
     return cached;
@@ -69,6 +71,9 @@ export async function wheelPacks({ appDir, cacheFolder, env }: Place, interprete
     await rm(fetching, { recursive: true, force: true });
   }
 }
+
+/** By name, or by the address of a wheel: told before anything is fetched. */
+const locksGunicorn = /^\s*gunicorn(?![\w.-])|\/gunicorn-\d/im;
 
 /** Only the file's own bytes key the cache, so one that reads others, or names folders, is resolved each time. */
 const namesOtherFiles = (lock: string): boolean => /^\s*(-[rcf]|--(requirement|constraint|find-links)\b)/m.test(lock) || /@\s*file:/.test(lock);

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { addAbortSignal } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
+import { createReadStream } from 'node:fs';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { type Command, InvalidArgumentError } from 'commander';
 import { Failure } from '../../contract/causes.ts';
 import { configName } from '../../contract/names.ts';
+import { valueLimitBytes } from '../config/value.ts';
 import { appDirOf, type Cli, envOf, example } from './cli.ts';
 
 type SetOptions = { readonly secret?: true; readonly file?: string; readonly trim?: true };
@@ -74,12 +74,24 @@ async function open(verb: Command) {
 
 async function given({ file }: SetOptions, signal: AbortSignal): Promise<Buffer> {
   if (file !== undefined) {
-    return readFile(file).catch((cause: NodeJS.ErrnoException) => {
+    return beginning(createReadStream(file), signal).catch((cause: NodeJS.ErrnoException) => {
       throw new Failure('USAGE', { detail: `--file ${file} cannot be read: ${cause.code}` }, { cause });
     });
   }
   if (process.stdin.isTTY) throw new Failure('USAGE', { detail: 'give the value on stdin or with --file: typed at a terminal it would be seen' });
-  return buffer(addAbortSignal(signal, process.stdin));
+  return beginning(process.stdin, signal);
+}
+
+/** All of a value that may be set; of a larger one enough to see that it is, also without its line end. */
+async function beginning(stream: Readable, signal: AbortSignal): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of addAbortSignal(signal, stream)) {
+    chunks.push(chunk as Buffer);
+    sizeBytes += (chunk as Buffer).length;
+    if (sizeBytes > valueLimitBytes + 2) break;
+  }
+  return Buffer.concat(chunks);
 }
 
 function trimmed(bytes: Buffer): Buffer {

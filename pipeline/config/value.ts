@@ -7,7 +7,7 @@ export const valueLimitBytes = 8192;
  */
 export function configValue(bytes: Uint8Array): { readonly value: string } | { readonly problem: string } {
   if (bytes.length === 0) return { problem: 'it is empty' };
-  if (bytes.length > valueLimitBytes) return { problem: `it has ${bytes.length} bytes; ${valueLimitBytes} are allowed` };
+  if (bytes.length > valueLimitBytes) return { problem: `it has more than ${valueLimitBytes} bytes` };
   let value: string;
   try {
     value = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

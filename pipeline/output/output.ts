@@ -3,7 +3,8 @@ import type { Built, Published } from '../artifact/built.ts';
 import type { Explanation } from '../commands/explain.ts';
 import type { ConfigSet, ConfigType, ConfigVersion } from '../config/parameters.ts';
 import type { Progress } from '../progress.ts';
-import type { Released } from '../release/release.ts';
+import type { HistoryEntry } from '../release/history.ts';
+import type { Released } from '../release/read.ts';
 
 /** What each verb ends with; two renderers show it. */
 export type Result =
@@ -13,6 +14,7 @@ export type Result =
   | { readonly verb: 'config get'; readonly name: string; readonly version: number; readonly type: ConfigType; readonly value: string }
   | { readonly verb: 'config list'; readonly env: string; readonly config: readonly ConfigVersion[]; readonly missing: readonly string[] }
   | ({ readonly verb: 'release' } & Released)
+  | { readonly verb: 'history'; readonly app: string; readonly env: string; readonly releases: readonly HistoryEntry[] }
   | ({ readonly verb: 'explain' } & Explanation);
 
 export type Output = { progress(event: Progress): void; result(result: Result): void; failure(report: CauseReport): void };

@@ -1,5 +1,7 @@
+import { printable } from '../../contract/artifact-path.ts';
 import { causeLine } from '../../contract/causes.ts';
 import type { Progress } from '../progress.ts';
+import type { ConfigChange, HistoryEntry } from '../release/history.ts';
 import type { Output, Result } from './output.ts';
 
 /** Plain lines: progress and the cause line on stderr, the result alone on stdout. */
@@ -26,6 +28,8 @@ export function progressLine(event: Progress): string {
       return `fetching the wheels of ${event.file}`;
     case 'wheels':
       return `${event.count} wheels, ${event.packed} of them new`;
+    case 'ignored':
+      return `note: git ignores ${event.first}${event.count === 1 ? '' : ` and ${event.count - 1} more`}: left out, unless generated in [tool.pinion] names it`;
     case 'uncompiled':
       return `note: ${event.path} does not compile; it goes in as it is`;
     case 'archiving':
@@ -61,10 +65,36 @@ function resultLines(result: Exclude<Result, { verb: 'config get' }>): readonly 
         `release ${result.release} of ${result.record.app} in ${result.record.env}`,
         `artifact ${result.record.artifact.sha256}, commit ${result.record.commit}`,
         ...Object.entries(result.record.config).map(([name, version]) => `config ${name} version ${version}`),
+        ...(result.record.note === '' ? [] : [`note ${printable(result.record.note)}`]),
         `record sha256 ${result.recordSha256}`,
       ];
+    case 'history': {
+      const oldest = result.releases.at(-1)?.release;
+      if (oldest === undefined) return [`no release of ${result.app} in ${result.env} yet`];
+      const gone = oldest === 1 ? [] : ['earlier ones are gone: Parameter Store keeps 100 versions'];
+      return [...result.releases.flatMap((entry) => historyLines(entry)), ...gone];
+    }
     case 'explain':
       if (result.about === 'one') return [`${result.cause} (${result.kind})`, `  ${result.sentence}`, `  Next: ${result.next}`];
       return result.groups.flatMap(({ group, causes }) => [group, ...causes.map((cause) => `  ${cause}`)]);
   }
+}
+
+/** A release in one line, then its note and what it changed of config. Records are anybody's words, so they are made printable. */
+function historyLines(entry: HistoryEntry): readonly string[] {
+  const number = String(entry.release).padStart(4);
+  const labels = entry.labels.map((label) => `  ${label}`).join('');
+  if ('problem' in entry) return [`${number}  ${printable(entry.problem)}${labels}`];
+  const { createdAt, createdBy, commit, sha256, changes = [], note } = entry;
+  const when = createdAt.replace('T', ' ').replace(/\.\d+/, '');
+  return [
+    `${number}  ${when}  artifact ${sha256.slice(0, 12)}  commit ${printable(commit.replace(/^([0-9a-f]{12})[0-9a-f]+/, '$1'))}  by ${printable(createdBy)}${labels}`,
+    ...(note === '' ? [] : [`      note ${printable(note)}`]),
+    ...(changes.length === 0 ? [] : [`      config ${changes.map(changeText).join(', ')}`]),
+  ];
+}
+
+function changeText({ name, version, before }: ConfigChange): string {
+  if (version === undefined) return `${name} no more`;
+  return before === undefined ? `${name} ${version} (new)` : `${name} ${version} (was ${before})`;
 }

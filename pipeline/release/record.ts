@@ -1,5 +1,5 @@
 import { Failure } from '../../contract/causes.ts';
-import { firstProblem } from '../../contract/document.ts';
+import { firstProblem, type Problem } from '../../contract/document.ts';
 import { type ReleaseRecord, recordLimitBytes, recordSchema } from '../../contract/release.ts';
 
 const artifactKeys = ['bucket', 'key', 'versionId', 'sha256', 'sizeBytes', 'unpackedBytes', 'files'] as const;
@@ -19,4 +19,22 @@ export function recordText(record: ReleaseRecord): string {
   const sizeBytes = Buffer.byteLength(text);
   if (sizeBytes > recordLimitBytes) throw new Failure('RECORD_TOO_LARGE', { sizeBytes, limitBytes: recordLimitBytes });
   return text;
+}
+
+/** The record in a version of the release parameter of `place`, or what keeps it from being one. Pure. */
+export function parseRecord(
+  text: string,
+  place: { readonly app: string; readonly env: string },
+): { readonly record: ReleaseRecord } | { readonly problem: Problem } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { problem: { path: '/', problem: 'is not JSON' } };
+  }
+  const problem = firstProblem(recordSchema, value);
+  if (problem !== undefined) return { problem };
+  const record = value as ReleaseRecord;
+  if (record.app !== place.app || record.env !== place.env) return { problem: { path: '/env', problem: `it belongs to ${record.app} in ${record.env}` } };
+  return { record };
 }

@@ -1,50 +1,59 @@
-import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { GetParameterCommand, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
 import { Failure } from '../../contract/causes.ts';
-import { type ReleaseNumber, releasePath, type Sha256 } from '../../contract/names.ts';
+import { type ReleaseNumber, releasePath } from '../../contract/names.ts';
 import type { ReleaseRecord } from '../../contract/release.ts';
 
 import description from '../../package.json' with { type: 'json' };
-import { type Built, type Published, readBuilt, readPublished } from '../artifact/built.ts';
+import { type Published, readBuilt, readPublished } from '../artifact/built.ts';
 import { headObject, objectName } from '../artifact/publish.ts';
 import { ask, type Clients } from '../aws.ts';
-import { knownName, readConfigVersions } from '../config/parameters.ts';
+import { knownName, type Place, readConfigVersions } from '../config/parameters.ts';
 import { readInfrastructure } from '../infrastructure.ts';
 import { type Follow, followed } from '../progress.ts';
+import { type Released, sha256Of } from './read.ts';
 import { recordText } from './record.ts';
 
-type ReleaseOptions = Follow & {
+export type ReleaseOptions = Follow & {
   /** Versions in place of the newest, by config name. */
   readonly config?: Readonly<Record<string, number>>;
   readonly note?: string;
   readonly createdBy?: string;
   readonly now?: Date;
 };
-export type Released = { readonly release: ReleaseNumber; readonly recordSha256: Sha256; readonly record: ReleaseRecord };
+/** What a release takes over from a build, or from another release. */
+type Origin = Pick<ReleaseRecord, 'artifact' | 'python' | 'platform' | 'minAgent' | 'commit' | 'note'> & { readonly names: readonly string[] };
 
 /**
  * Makes the next release of the artifact that was built and published in `appDir`: one record, written last, that names its object version and
  * a version of every config name. Values are not decrypted. Throws NOT_BUILT, NOT_PUBLISHED, ARTIFACT_MISSING, ARTIFACT_SIZE_MISMATCH,
  * CONFIG_NAME_UNKNOWN, CONFIG_NOT_SET, CONFIG_VERSION_MISSING, RECORD_TOO_LARGE, RECORD_NOT_KEPT, INFRASTRUCTURE_*, AWS_*.
  */
-export async function release(appDir: string, env: string, { s3, ssm }: Clients, options: ReleaseOptions = {}): Promise<Released> {
+export async function release(appDir: string, env: string, clients: Clients, options: ReleaseOptions = {}): Promise<Released> {
   const { signal } = followed(options);
-  const built = await readBuilt(appDir);
-  const { app } = built.manifest;
-  const place = { app, env };
-  const { artifactBucket } = await readInfrastructure(ssm, place, ['artifactBucket'], signal);
+  const { manifest, unpackedBytes, files, commit, ...built } = await readBuilt(appDir);
+  const place = { app: manifest.app, env };
+  const { artifactBucket } = await readInfrastructure(clients.ssm, place, ['artifactBucket'], signal);
   const published = await readPublished(appDir, built.sha256);
   if (published?.bucket !== artifactBucket) throw new Failure('NOT_PUBLISHED', { folder: appDir, bucket: artifactBucket });
-  const [config] = await Promise.all([
-    configVersions(ssm, place, built.manifest.config, options.config ?? {}, signal),
-    assertThere({ s3, ssm }, published, signal),
-  ]);
-  const record = composeRecord(place, built, published, config, options);
-  return writeRecord(ssm, record, signal);
+  const { bucket, key, versionId, sha256, sizeBytes } = published;
+  const artifact = { bucket, key, versionId, sha256, sizeBytes, unpackedBytes, files };
+  const { config: names, python, platform } = manifest;
+  return releaseFrom({ artifact, names, python, platform, minAgent: description.version, commit, note: '' }, place, clients, options);
 }
 
-async function assertThere({ s3 }: Clients, published: Published, signal: AbortSignal): Promise<void> {
+/** Makes the next release of `place` with what it takes over from `origin`, and its own config. Throws what `release` does but NOT_*. */
+export async function releaseFrom(origin: Origin, place: Place, clients: Clients, options: ReleaseOptions): Promise<Released> {
+  const { signal } = followed(options);
+  const [config] = await Promise.all([
+    configVersions(clients.ssm, place, origin.names, options.config ?? {}, signal),
+    assertThere(clients.s3, origin.artifact, signal),
+  ]);
+  return writeRecord(clients.ssm, composeRecord(place, origin, config, options), signal);
+}
+
+async function assertThere(s3: S3Client, published: Published, signal: AbortSignal): Promise<void> {
   const object = `${objectName(published)}?versionId=${published.versionId}`;
   const there = await headObject(s3, published, published.versionId, signal);
   if (there === undefined) throw new Failure('ARTIFACT_MISSING', { object });
@@ -55,7 +64,7 @@ async function assertThere({ s3 }: Clients, published: Published, signal: AbortS
 
 async function configVersions(
   ssm: SSMClient,
-  place: { readonly app: string; readonly env: string },
+  place: Place,
   names: readonly string[],
   chosen: Readonly<Record<string, number>>,
   signal: AbortSignal,
@@ -70,23 +79,22 @@ async function configVersions(
 }
 
 const composeRecord = (
-  place: { readonly app: string; readonly env: string },
-  { manifest, unpackedBytes, files, commit }: Built,
-  { bucket, key, versionId, sha256, sizeBytes }: Published,
+  place: Place,
+  { artifact, python, platform, minAgent, commit, note }: Origin,
   config: Record<string, number>,
   options: ReleaseOptions,
 ): ReleaseRecord => ({
   schemaVersion: 1,
   ...place,
-  artifact: { bucket, key, versionId, sha256, sizeBytes, unpackedBytes, files },
+  artifact,
   config,
-  python: manifest.python,
-  platform: manifest.platform,
-  minAgent: description.version,
+  python,
+  platform,
+  minAgent,
   commit,
   createdAt: (options.now ?? new Date()).toISOString(),
   createdBy: (options.createdBy ?? whoRuns()).slice(0, 256),
-  note: options.note ?? '',
+  note: options.note ?? note,
 });
 
 /** The build service's initiator, else the user's name; a container's user may have none. */
@@ -111,5 +119,3 @@ async function writeRecord(ssm: SSMClient, record: ReleaseRecord, signal: AbortS
   if (found !== expected) throw new Failure('RECORD_NOT_KEPT', { parameter, version, found, expected });
   return { release: version as ReleaseNumber, recordSha256: expected, record: JSON.parse(text) as ReleaseRecord };
 }
-
-const sha256Of = (text: string): Sha256 => createHash('sha256').update(text).digest('hex') as Sha256;

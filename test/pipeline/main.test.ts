@@ -63,7 +63,7 @@ t.test('the whole way, in plain lines and with --json', async (t) => {
   t.match(await run('release --note {{x}}'), {
     exit: 0,
     stdout:
-      /^release 1 of shop in way\nartifact [0-9a-f]{64}, commit .+\nconfig GREETING version 2\nconfig SECRET_KEY version 1\nrecord sha256 [0-9a-f]{64}\n$/,
+      /^release 1 of shop in way\nartifact [0-9a-f]{64}, commit .+\nconfig GREETING version 2\nconfig SECRET_KEY version 1\nnote \{\{x\}\}\nrecord sha256 [0-9a-f]{64}\n$/,
   });
   t.match(json(await run('release --config GREETING=1 --json')), { ok: true, release: 2, record: { config: { GREETING: 1, SECRET_KEY: 1 } } });
   t.match(await run('config get GREETING --env other'), { exit: 3, stderr: /CONFIG_NOT_SET/ });
@@ -82,10 +82,13 @@ t.test('exit 2 for a wrong call, and one cause with --json', async (t) => {
     'release --config a',
     'release --config A=0',
     'config get A --version 0',
+    'release --from ../x',
+    'release --from staging:0',
+    'history extra',
     'publish --frob',
     'publish --env ../other',
   ];
-  for (const call of [...calls, 'publish', 'config list']) {
+  for (const call of [...calls, 'publish', 'config list', 'history', 'release --from staging']) {
     const argv = call.split(' ').filter((word) => word !== '');
     const plain = await runCli(argv, { PINION_APP_DIR: folder });
     t.match(plain, { exit: 2, stdout: '', stderr: /^pinion: (USAGE|ENV_MISSING): .*\.\n$/m }, call || 'nothing');
@@ -102,6 +105,16 @@ t.test('a value is read from stdin or a file, never from an argument or a file t
   t.match(await runCli(['config', 'set', 'A', 'hush'], env), { exit: 2, stderr: /^(?!.*hush)pinion: USAGE/ });
   t.match(await runCli(['config', 'set', 'A', '--file', '/nowhere'], env), { exit: 2, stderr: /--file \/nowhere cannot be read: ENOENT/ });
   t.match(await runCli(['config', 'set', 'A'], env, 'hush\0'), { exit: 3, stdout: '', stderr: /^(?!.*hush)pinion: CONFIG_VALUE_REFUSED/ });
+  t.match(await runCli(['config', 'set', 'A', '--file', app.appDir], env), { exit: 2, stderr: /cannot be read: EISDIR/ });
+  t.match(await runCli(['config', 'set', 'A', '--file', '/dev/zero'], env), { exit: 3, stderr: /it has more than 8192 bytes/ }, 'a file without an end');
+  const endless = spawnCli(['config', 'set', 'A'], env);
+  const refused = ended(endless);
+  endless.stdin.on('error', () => undefined).write('x'.repeat(100_000));
+  t.match(await refused, { exit: 3, stderr: /it has more than 8192 bytes/ }, 'a pipe that nobody closes');
+  const largest = 'x'.repeat(8192);
+  t.match(await runCli(['config', 'set', 'A', '--trim'], env, `${largest}\r\n`), { exit: 0, stdout: /version 1/ });
+  t.equal((await runCli(['config', 'get', 'A'], env)).stdout, largest);
+  t.match(await runCli(['config', 'set', 'A', '--trim'], env, `${largest}x\r\n`), { exit: 3, stderr: /it has more than 8192 bytes/ });
   t.match(await runCli(['config', 'set', 'NOPE'], env, 'hush'), { exit: 3, stderr: /CONFIG_NAME_UNKNOWN/ });
 });
 
@@ -154,7 +167,7 @@ t.test('exit 130 when interrupted, and nothing half', async (t) => {
 
 t.test('help and explain need no app and no network, and every verb has an example', async (t) => {
   t.match(await runCli(['--help']), { exit: 0, stdout: /PINION_APP_DIR[\s\S]*PINION_ENV[\s\S]*--json[\s\S]*130 {2}interrupted/, stderr: '' });
-  for (const verb of ['build', 'publish', 'release', 'explain', 'config set', 'config get', 'config list']) {
+  for (const verb of ['build', 'publish', 'release', 'history', 'explain', 'config set', 'config get', 'config list']) {
     t.match(await runCli([...verb.split(' '), '--help']), { exit: 0, stdout: /Example:\n {2}\S/ }, verb);
   }
   t.match(await runCli(['--version']), { exit: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
@@ -167,6 +180,12 @@ t.test('help and explain need no app and no network, and every verb has an examp
     stderr: 'pinion: CAUSE_UNKNOWN: unpined is not a cause; UNPINNED is the nearest. Pinion explain lists them.\n',
   });
   t.match(JSON.parse((await runCli(['explain', '--json'])).stdout), { ok: true, groups: Array });
+});
+
+t.test('a reader that has seen enough is no error', async (t) => {
+  const help = spawnCli(['--help']);
+  help.stdout.destroy();
+  t.match(await ended(help), { exit: 0, stderr: '' });
 });
 
 t.test("the app's folder cannot be written", async (t) => {

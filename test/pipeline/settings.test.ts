@@ -21,6 +21,7 @@ t.test('three settings are enough; the others have defaults', async (t) => {
     config: [],
     include: ['**/*'],
     exclude: [],
+    generated: [],
     gunicorn: { workers: 2, threads: 4, timeoutSeconds: 30, gracefulTimeoutSeconds: 30, keepAliveSeconds: 75 },
     localConfig: {},
   });
@@ -32,6 +33,7 @@ release-header = "X-Release"
 config = ["A", "B"]
 include = ["shop"]
 exclude = ["tests"]
+generated = ["shop/dist"]
 [tool.pinion.gunicorn]
 workers = 1
 threads = 1
@@ -47,6 +49,7 @@ A = "local"
     config: ['A', 'B'],
     include: ['shop'],
     exclude: ['tests'],
+    generated: ['shop/dist'],
     gunicorn: { workers: 1, threads: 1, timeoutSeconds: 5, gracefulTimeoutSeconds: 6, keepAliveSeconds: 90 },
     localConfig: { A: 'local' },
   });
@@ -54,8 +57,10 @@ A = "local"
 
 t.test('what is missing or wrong is named by its place, its value never', async (t) => {
   const invalid = async (text: string) => (await failureOf('SETTINGS_INVALID', readSettings(folderWith(t, text)))).message;
-  await failureOf('SETTINGS_MISSING', readSettings(temporaryFolder(t)));
-  await failureOf('SETTINGS_MISSING', readSettings(folderWith(t, '[project]\nname = "shop"\n')));
+  const missing = async (folder: string) => (await failureOf('SETTINGS_MISSING', readSettings(folder))).message;
+  t.match(await missing('/nope'), /: \/nope does not exist$/);
+  t.match(await missing(temporaryFolder(t)), /pyproject\.toml does not exist$/);
+  t.match(await missing(folderWith(t, '[project]\nname = "shop"\n')), /pyproject\.toml has none$/);
   t.match(await invalid('[tool.pinion]\nx = = hush\n'), /at line 2: it is not TOML/);
   t.match(await invalid('[tool.pinion]\napp = "shop"\n'), /required property "(entry-point|python)"/);
   t.match(await invalid(pyproject('entry_point = "x"\n')), /\/tool\/pinion\/entry_point: is not a field/);
@@ -63,6 +68,13 @@ t.test('what is missing or wrong is named by its place, its value never', async 
   t.match(await invalid(pyproject('config = ["PINION_RELEASE"]\n')), '/tool/pinion/config/0');
   t.match(await invalid(pyproject('[tool.pinion.gunicorn]\nworkers = 0\n')), '/tool/pinion/gunicorn/workers');
   t.match(await invalid(pyproject('[tool.pinion.gunicorn]\nbind = "0.0.0.0"\n')), '/tool/pinion/gunicorn/bind');
+  t.match(await invalid('[tool.pinion]\napp = "Shop"\nentry-point = "shop:app"\npython = "3.13"\n'), /app: must be a string of up to 32 lower-case letters/);
+  t.match(await invalid('[tool.pinion]\napp = "shop"\nentry-point = "shop"\npython = "3.13"\n'), /entry-point: must be "module:app"/);
+  t.match(await invalid('[tool.pinion]\napp = "shop"\nentry-point = "shop:app"\npython = 3.11\n'), /python: must be a string such as "3.13", in quotes$/);
+  t.match(await invalid(pyproject('health-path = "up"\n')), /health-path: must be a string that begins with \//);
+  t.match(await invalid(pyproject('release-header = "X Y"\n')), /release-header: must be a string of up to 64/);
+  t.match(await invalid(pyproject('config = ["lower"]\n')), /config\/0: must be a string of capitals/);
+  t.match(await invalid(pyproject('[tool.pinion.local.config]\nlower = "hush"\n')), /local\/config\/lower: must be a name as in config/);
   const stray = await invalid(pyproject('[tool.pinion.local.config]\nSTRAY = "hush"\n'));
   t.match(stray, '/tool/pinion/local/config/STRAY: config does not name it');
   t.notMatch(stray, /hush/);

@@ -89,6 +89,16 @@ t.test('two wheels that write one path differently are refused by both names', a
   t.match((await failureOf('WHEEL_REFUSED', build(app.appDir, { env: app.env }))).message, /b-1\.0.*same\.txt: a-1\.0.* has it with other bytes/);
 });
 
+t.test('what git ignores is told and stays out', async (t) => {
+  const app = makeApp(t, { files: { ...files, '.gitignore': '*.pem\n.pinion/\n', 'a.pem': 'key', 'b.pem': 'key' } });
+  execFileSync('git', ['init', '-q'], { cwd: app.appDir });
+  const built = await runCli(['--app-dir', app.appDir, 'build'], app.env);
+  t.match(built, { exit: 0, stderr: /^note: git ignores (a|b)\.pem and 1 more: left out, unless generated in \[tool\.pinion\] names it$/m });
+  const paths = list(join(app.appDir, '.pinion/build/artifact.tar.zst'));
+  t.ok(paths.includes('app/static/a.css'));
+  t.notOk(paths.some((path) => path.endsWith('.pem')));
+});
+
 t.test('a source that does not compile is said, not hidden', async (t) => {
   const app = makeApp(t, { files: { ...files, 'template.py': 'class {{ x }}:\n' } });
   const said: unknown[] = [];

@@ -27,5 +27,8 @@ t.test("what the build service resolved, else git's commit with -dirty, else unk
   t.equal(await commit(), head, "only the app's folder counts");
   writeFileSync(join(appDir, 'new.py'), '');
   t.equal(await commit(), `${head}-dirty`);
-  t.equal(await commit({ CODEBUILD_RESOLVED_SOURCE_VERSION: 'abc123' }), 'abc123');
+  const resolved = 'ab'.repeat(20);
+  t.equal(await commit({ CODEBUILD_RESOLVED_SOURCE_VERSION: `${resolved}\n` }), resolved);
+  for (const other of ['', 'main', `${resolved} x`, 'eQx.JzVzPq9jUn'])
+    t.equal(await commit({ CODEBUILD_RESOLVED_SOURCE_VERSION: other }), `${head}-dirty`, other);
 });

@@ -59,15 +59,24 @@ t.test('another lock is resolved anew, and what is known is not packed again', a
 t.test('no lock, no wheel, no hash, another hash, no gunicorn: each says so', async (t) => {
   const app = makeApp(t);
   const lock = join(app.appDir, 'requirements.txt');
+  const sound = readFileSync(lock);
   const refused = async (code: 'REQUIREMENTS_MISSING' | 'WHEELS_UNAVAILABLE' | 'GUNICORN_MISSING', text?: string) => {
     if (text === undefined) rmSync(lock);
     else writeFileSync(lock, text);
     return (await failureOf(code, packs(app))).message;
   };
-  t.match(await refused('WHEELS_UNAVAILABLE', `absent==1 --hash=sha256:${'0'.repeat(64)}\n`), /No matching distribution found for absent==1/);
+  t.match(await refused('WHEELS_UNAVAILABLE', `gunicorn==99 --hash=sha256:${'0'.repeat(64)}\n`), /No matching distribution found for gunicorn==99/);
   t.match(await refused('WHEELS_UNAVAILABLE', 'gunicorn==27.0.1\n'), /require-hashes|hash/i);
   t.match(await refused('WHEELS_UNAVAILABLE', `gunicorn==27.0.1 --hash=sha256:${'0'.repeat(64)}\n`), /DO NOT MATCH THE HASHES/);
-  t.match(await refused('GUNICORN_MISSING', `${makeWheel(app.wheelFolder, { name: 'flask' }).requirement}\n`), /does not lock gunicorn/);
+  for (const name of ['flask', 'gunicorn-color']) {
+    const lock = `${name}==1 --hash=sha256:${'0'.repeat(64)}\n    # via gunicorn\n`;
+    t.match(await refused('GUNICORN_MISSING', lock), /does not lock gunicorn/, `${name} alone, before anything is fetched`);
+  }
+  writeFileSync(join(app.appDir, 'other.txt'), sound);
+  writeFileSync(lock, '-r other.txt\n');
+  t.match((await packs(app)).events.at(-1), { count: 1 }, 'another file may name it');
+  writeFileSync(join(app.appDir, 'other.txt'), `${makeWheel(app.wheelFolder, { name: 'flask' }).requirement}\n`);
+  t.match(await refused('GUNICORN_MISSING', '-r other.txt\n'), /does not lock gunicorn/, 'after what another file names was fetched');
   t.match(await refused('REQUIREMENTS_MISSING'), /requirements.txt does not exist/);
 });
 
