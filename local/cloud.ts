@@ -1,38 +1,64 @@
 import { randomBytes } from 'node:crypto';
+import { Failure } from '../contract/causes.ts';
 import type { Infrastructure } from '../contract/infrastructure.ts';
 import { infrastructurePath } from '../contract/names.ts';
-import type { Clients } from '../pipeline/aws.ts';
+import { ask, type Clients } from '../pipeline/aws.ts';
 import type { Place } from '../pipeline/config/parameters.ts';
 import { startMoto } from './moto.ts';
 
 export const region = 'eu-west-1';
+/** The SDK's default writes warnings to stderr between our lines. */
+const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 const keys = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 export type Cloud = { readonly endpoint: string; readonly clients: Clients; stop(): Promise<void> };
 
-/** The embedded cloud with the clients that play the operator. Throws what `startMoto` does. */
-export async function startCloud(port: number, signal: AbortSignal): Promise<Cloud> {
+type CloudOptions = {
+  /** One that runs already; without it the embedded cloud is started, on `port`. */
+  readonly endpoint: string | undefined;
+  readonly port: number;
+  /** An answer that does not come is waited for this long, at each of three attempts. LocalStack takes 3 s for its first. */
+  readonly patienceMs?: number;
+};
+
+/** A cloud with the clients that play the operator. Throws what `startMoto` does. */
+export async function openCloud({ endpoint: given, port, patienceMs = 15_000 }: CloudOptions, signal: AbortSignal): Promise<Cloud> {
+  const cloud = given === undefined ? startMoto({ port, signal }) : { endpoint: given, stop: async () => {} };
   // Side by side: both take a while, one in each process.
-  const [moto, { S3Client }, { SSMClient }] = await Promise.all([startMoto({ port, signal }), import('@aws-sdk/client-s3'), import('@aws-sdk/client-ssm')]);
-  const options = { endpoint: moto.endpoint, region, credentials: keys };
-  const clients = { s3: new S3Client({ ...options, forcePathStyle: true }), ssm: new SSMClient(options) };
-  return { endpoint: moto.endpoint, clients, stop: moto.stop };
+  const [{ endpoint, stop }, { S3Client }, { SSMClient }] = await Promise.all([cloud, import('@aws-sdk/client-s3'), import('@aws-sdk/client-ssm')]);
+  // No connection is used twice: LocalStack in host mode says 412 before it has read the object, and then nothing more on that connection (measured).
+  const requestHandler = { connectionTimeout: patienceMs, socketTimeout: patienceMs, httpAgent: { keepAlive: false } };
+  const options = { endpoint, region, credentials: keys, requestHandler, logger: silent };
+  return { endpoint, clients: { s3: new S3Client({ ...options, forcePathStyle: true }), ssm: new SSMClient(options) }, stop };
 }
 
-/** What Terraform does for an environment: a versioned bucket, and the document that tells the CLI of it. */
-export async function makeInfrastructure({ s3, ssm }: Clients, place: Place, loadBalancerUrl: string): Promise<Infrastructure> {
+/**
+ * What Terraform does for an environment: a versioned bucket, and the document that tells the CLI of it. A bucket that is there is used, an
+ * earlier document stays as an older version. Throws LOCAL_CLOUD_SILENT, AWS_*.
+ */
+export async function makeInfrastructure({ endpoint, clients: { s3, ssm } }: Cloud, place: Place, loadBalancerUrl: string): Promise<Infrastructure> {
   const [{ CreateBucketCommand, PutBucketVersioningCommand }, { PutParameterCommand }] = await Promise.all([
     import('@aws-sdk/client-s3'),
     import('@aws-sdk/client-ssm'),
   ]);
   const infrastructure = describe(place, loadBalancerUrl);
   const Bucket = infrastructure.artifactBucket;
-  await Promise.all([
-    s3
-      .send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: region } }))
-      .then(() => s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }))),
-    ssm.send(new PutParameterCommand({ Name: infrastructurePath(place), Value: JSON.stringify(infrastructure), Type: 'String' })),
-  ]);
+  const Name = infrastructurePath(place);
+  const create = new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: region } });
+  const version = new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
+  const write = new PutParameterCommand({ Name, Value: JSON.stringify(infrastructure), Type: 'String', Overwrite: true });
+  const makeBucket = async () => {
+    await s3.send(create).catch((thrown) => {
+      if (thrown.name !== 'BucketAlreadyOwnedByYou') throw thrown;
+    });
+    await s3.send(version);
+  };
+  try {
+    await Promise.all([ask('CreateBucket', Bucket, makeBucket), ask('PutParameter', Name, () => ssm.send(write))]);
+  } catch (thrown) {
+    if (!(thrown instanceof Failure) || thrown.code !== 'AWS_UNAVAILABLE') throw thrown;
+    throw new Failure('LOCAL_CLOUD_SILENT', { endpoint, detail: thrown.message }, { cause: thrown });
+  }
   return infrastructure;
 }
 
@@ -61,8 +87,10 @@ function describe({ app, env }: Place, loadBalancerUrl: string): Infrastructure 
   };
 }
 
-/** What a second terminal sources to use the CLI here. Of the caller's own AWS settings, what would win over the keys is unset. */
-export const shellEnvironment = (endpoint: string, env: string, appDir: string): string =>
+type ShellOf = { readonly endpoint: string; readonly env: string; readonly appDir: string; readonly runtimeFolder: string };
+
+/** What a second terminal sources to use the CLI, and to ask the agent, here. Of the caller's own AWS settings, what would win over the keys is unset. */
+export const shellEnvironment = ({ endpoint, env, appDir, runtimeFolder }: ShellOf): string =>
   [
     'unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_S3 AWS_ENDPOINT_URL_SSM',
     ...Object.entries({
@@ -72,6 +100,7 @@ export const shellEnvironment = (endpoint: string, env: string, appDir: string):
       AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
       PINION_ENV: env,
       PINION_APP_DIR: appDir,
+      RUNTIME_DIRECTORY: runtimeFolder,
     }).map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
     '',
   ].join('\n');

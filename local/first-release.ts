@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Infrastructure } from '../contract/infrastructure.ts';
 import type { Place } from '../pipeline/config/parameters.ts';
 import type { Settings } from '../pipeline/settings.ts';
-import { type Cloud, makeInfrastructure, shellEnvironment, startCloud } from './cloud.ts';
+import { type Cloud, makeInfrastructure, openCloud, shellEnvironment } from './cloud.ts';
+import { runtimeFolderIn } from './instance.ts';
 import { step } from './lines.ts';
 import type { Newest } from './release.ts';
 import type { LocalSettings } from './settings.ts';
@@ -22,13 +23,13 @@ export type Prepared = {
 const env = 'local';
 
 /**
- * From nothing to release 1: the cloud, the infrastructure document, config, build, publish, release; prints each with its milliseconds.
+ * From nothing to a release: the cloud, the infrastructure document, config, build, publish, release; prints each with its milliseconds.
  * `undo` gets what takes it down again, also when it fails half-way. Throws what the CLI's verbs throw.
  */
 export async function makeFirstRelease(settings: LocalSettings, signal: AbortSignal, undo: (work: () => Promise<unknown>) => void): Promise<Prepared> {
-  const { appDir, folder, address, trafficPort, cloudPort } = settings;
+  const { appDir, folder, address, trafficPort, cloudPort, cloudEndpoint } = settings;
   // Before anything else is loaded: it takes longest.
-  const starting = startCloud(cloudPort, signal);
+  const starting = openCloud({ endpoint: cloudEndpoint, port: cloudPort }, signal);
   undo(() =>
     starting.then(
       (cloud) => cloud.stop(),
@@ -47,7 +48,7 @@ export async function makeFirstRelease(settings: LocalSettings, signal: AbortSig
 
   const fillCloud = async () => {
     const cloud = await step('cloud', starting, ({ endpoint }) => endpoint);
-    const infrastructure = await makeInfrastructure(cloud.clients, place, `http://${address}:${trafficPort}/`);
+    const infrastructure = await makeInfrastructure(cloud, place, `http://${address}:${trafficPort}/`);
     await step('config', setLocalConfig(cloud.clients, place, app, signal), (set) => set.map(({ name, type }) => `${name} (${type})`).join(', '));
     return { cloud, infrastructure };
   };
@@ -65,7 +66,7 @@ export async function makeFirstRelease(settings: LocalSettings, signal: AbortSig
   await mkdir(folder, { recursive: true });
   // A mode counts only for a new file.
   await rm(environmentFile, { force: true });
-  await writeFile(environmentFile, shellEnvironment(cloud.endpoint, env, appDir), { mode: 0o600 });
+  await writeFile(environmentFile, shellEnvironment({ endpoint: cloud.endpoint, env, appDir, runtimeFolder: runtimeFolderIn(folder) }), { mode: 0o600 });
   const newest = { release: made.release, recordSha256: made.recordSha256, interpreter: built.interpreter };
   return { cloud, place, infrastructure, app, environmentFile, python: built.manifest.python, newest };
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { withDeathSignal } from '../agent/app/process-group.ts';
@@ -12,10 +12,13 @@ import { startImds } from './imds.ts';
 
 const program = fileURLToPath(new URL('../agent/main.ts', import.meta.url));
 
+/** The runtime folder of the instance under a folder: `pinion-agent status` asks there. */
+export const runtimeFolderIn = (folder: string): string => join(folder, 'instance', 'run');
+
 type Launch = {
   readonly userData: UserData;
   readonly cloudEndpoint: string;
-  /** Its disk: what is on it stays for the next instance, so that an artifact is fetched once. */
+  /** Where its disk goes: what is on it stays for the next instance, so that an artifact is fetched once. */
   readonly folder: string;
   readonly address: string;
   readonly trafficPort: number;
@@ -48,8 +51,8 @@ export async function launchInstance(launch: Launch): Promise<LocalInstance> {
   });
   const userData = Buffer.from(JSON.stringify(launch.userData));
   const imds = await startImds({ instance: id, address: launch.address, region, roleName: 'pinion-runtime', credentials, userData });
-  const runtimeFolder = join(launch.folder, 'run');
-  await mkdir(launch.folder, { recursive: true });
+  const runtimeFolder = runtimeFolderIn(launch.folder);
+  await mkdir(dirname(runtimeFolder), { recursive: true });
 
   const [command, ...args] = withDeathSignal([process.execPath, program, 'run']);
   // A group of its own: Ctrl-C in a terminal reaches the one who drains it, not it.
@@ -79,7 +82,7 @@ const environment = (launch: Launch, imdsEndpoint: string, runtimeFolder: string
   ...Object.fromEntries(['PATH', 'HOME', 'LANG', 'NODE_COMPILE_CACHE'].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
   AWS_ENDPOINT_URL: launch.cloudEndpoint,
   AWS_EC2_METADATA_SERVICE_ENDPOINT: imdsEndpoint,
-  STATE_DIRECTORY: join(launch.folder, 'state'),
+  STATE_DIRECTORY: join(launch.folder, 'instance', 'state'),
   RUNTIME_DIRECTORY: runtimeFolder,
   PINION_BIND: launch.address,
   PINION_TRAFFIC_PORT: String(launch.trafficPort),

@@ -55,6 +55,7 @@ export function suggestions({ url, healthUrl, environmentFile, plainName, python
     'Try in a second terminal, in this folder:',
     `  . ${environmentFile}`,
     ...set,
+    '  npx pinion-agent status       # what the agent says of itself; try kill -9 on a worker, or on gunicorn, and ask again',
     '  npx pinion release            # the next release; press Enter here to boot it',
     `  ${build} && npx pinion publish && npx pinion release   # after a change to the app`,
     '  npx pinion explain UNPINNED   # what a cause means, and what to do',

@@ -7,7 +7,7 @@ import { build } from '../pipeline/artifact/build.ts';
 import type { Built } from '../pipeline/artifact/built.ts';
 import { findInterpreter } from '../pipeline/artifact/interpreter.ts';
 import { ask, type Clients } from '../pipeline/aws.ts';
-import { type ConfigSet, type Place, setConfig } from '../pipeline/config/parameters.ts';
+import { type ConfigVersion, type Place, readConfigVersions, setConfig } from '../pipeline/config/parameters.ts';
 import type { Follow } from '../pipeline/progress.ts';
 import type { Settings } from '../pipeline/settings.ts';
 import { localPython } from './moto.ts';
@@ -28,15 +28,18 @@ export async function buildHere(appDir: string, follow: Required<Follow>): Promi
   }
 }
 
-/** Sets every name the app asks for: those with a local value as String, the others to a random secret. */
-export const setLocalConfig = ({ ssm }: Clients, place: Place, { config, localConfig }: Settings, signal: AbortSignal): Promise<ConfigSet[]> =>
-  Promise.all(
-    config.map((name) => {
-      const value = localConfig[name];
-      const bytes = Buffer.from(value ?? randomBytes(32).toString('base64url'));
-      return setConfig(ssm, place, config, { name, bytes, type: value === undefined ? 'SecureString' : 'String' }, signal);
-    }),
-  );
+type LocalConfig = Pick<ConfigVersion, 'name' | 'type'>;
+
+/** Sets every name the app asks for and nobody has set: those with a local value as String, the others to a random secret. */
+export async function setLocalConfig({ ssm }: Clients, place: Place, { config, localConfig }: Settings, signal: AbortSignal): Promise<LocalConfig[]> {
+  const there = await readConfigVersions(ssm, place, config, {}, signal);
+  const set = (name: string) => {
+    const value = localConfig[name];
+    const bytes = Buffer.from(value ?? randomBytes(32).toString('base64url'));
+    return setConfig(ssm, place, config, { name, bytes, type: value === undefined ? 'SecureString' : 'String' }, signal);
+  };
+  return Promise.all(config.map((name) => there.get(name) ?? set(name)));
+}
 
 export type Newest = { readonly release: ReleaseNumber; readonly recordSha256: Sha256; readonly interpreter: string };
 

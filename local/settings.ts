@@ -10,7 +10,7 @@ export const usage = `npm start [-- OPTIONS]: the local cloud, a release of the 
   --once          until it is ready and has answered one request; then stop
 
 Environment: PINION_TRAFFIC_PORT (8000), PINION_HEALTH_PORT (8081), PINION_CLOUD_PORT (0: any that is free),
-PINION_LOCAL_FOLDER (.pinion): what it keeps.
+PINION_LOCAL_FOLDER (.pinion): what it keeps; AWS_ENDPOINT_URL: a cloud that runs already, in place of the embedded one.
 Exit status: 0 stopped; 1 it failed (one line on stderr says why); 2 usage.
 `;
 
@@ -22,6 +22,8 @@ export type LocalSettings = {
   readonly trafficPort: number;
   readonly healthPort: number;
   readonly cloudPort: number;
+  /** A cloud that runs already; the embedded one is then not started. */
+  readonly cloudEndpoint: string | undefined;
 };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -39,7 +41,17 @@ export function readLocalSettings(argv: readonly string[], env: NodeJS.ProcessEn
     trafficPort: portSetting(env, 'PINION_TRAFFIC_PORT', 8000, 1),
     healthPort: portSetting(env, 'PINION_HEALTH_PORT', 8081, 1),
     cloudPort: portSetting(env, 'PINION_CLOUD_PORT', 0, 0),
+    cloudEndpoint: endpointSetting(env, 'AWS_ENDPOINT_URL'),
   };
+}
+
+/** An empty one counts as unset, as the SDK has it. Keys in it would be printed and kept. */
+function endpointSetting(env: NodeJS.ProcessEnv, setting: string): string | undefined {
+  const value = env[setting];
+  if (!value) return undefined;
+  const url = URL.parse(value);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return value;
+  throw new Failure('SETTING_INVALID', { setting, problem: 'not an http or https URL without a user' });
 }
 
 function parse(argv: readonly string[]) {

@@ -1,7 +1,7 @@
 // `npm start`: pinion's main job on one machine. The cloud, a release of the app, and one instance after another that boots the newest as on EC2.
 import { EventEmitter, once } from 'node:events';
 import { get } from 'node:http';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { claim } from '../agent/claim.ts';
 import { requireFreePort } from '../agent/port.ts';
@@ -36,11 +36,12 @@ for (const each of undo.reverse()) await each().catch((thrown) => console.error(
 process.exit();
 
 async function play(settings: LocalSettings): Promise<void> {
-  const { address, trafficPort, healthPort, cloudPort, mode } = settings;
+  const { address, trafficPort, healthPort, cloudPort, cloudEndpoint, mode } = settings;
   listen(mode);
   await claim(settings.folder);
-  for (const port of [trafficPort, healthPort, cloudPort]) await requireFreePort({ host: address, port });
-  console.log(`pinion: ${relative(process.cwd(), settings.appDir) || '.'} in a local cloud`);
+  for (const port of [trafficPort, healthPort, ...(cloudEndpoint === undefined ? [cloudPort] : [])]) await requireFreePort({ host: address, port });
+  const where = cloudEndpoint === undefined ? 'in a local cloud' : `on ${cloudEndpoint} (AWS_ENDPOINT_URL): what is there is used, nothing is deleted`;
+  console.log(`pinion: ${relative(process.cwd(), settings.appDir) || '.'} ${where}`);
   const prepared = await makeFirstRelease(settings, stop.signal, (work) => undo.push(work));
   let instance: LocalInstance | undefined;
   undo.push(async () => instance?.stop());
@@ -64,11 +65,19 @@ async function play(settings: LocalSettings): Promise<void> {
           : again
         : 'It did not become ready. Enter: a new instance on the newest release. Ctrl-C: stop everything.',
     );
+    const left = new AbortController();
+    if (outcome === 'ready') void sayIfItEnds(instance, AbortSignal.any([left.signal, stop.signal]));
     await once(bell, 'relaunch', { signal: stop.signal });
+    left.abort();
     await instance.stop();
     const { newestRelease } = await import('./release.ts');
     newest = await newestRelease(prepared.cloud.clients, prepared.place, stop.signal);
   }
+}
+
+async function sayIfItEnds({ ended }: LocalInstance, left: AbortSignal): Promise<void> {
+  const exit = await ended.catch((thrown) => asFailure(thrown).message);
+  if (!left.aborted) console.log(`The agent ended with ${exit}, and the app with it. ${again}`);
 }
 
 /** One instance, and how its boot ends. What the app says before it is ready is shown only if it never gets there. */
@@ -97,7 +106,7 @@ async function launch(settings: LocalSettings, { cloud, place, infrastructure }:
   const instance = await launchInstance({
     userData: composeUserData(place, infrastructure, release, recordSha256),
     cloudEndpoint: cloud.endpoint,
-    folder: join(settings.folder, 'instance'),
+    folder: settings.folder,
     address: settings.address,
     trafficPort: settings.trafficPort,
     healthPort: settings.healthPort,

@@ -9,6 +9,16 @@ t.test('ports and folders have defaults, and come from the environment', async (
   t.equal(readLocalSettings(['--help'], {}), 'help');
 });
 
+t.test('AWS_ENDPOINT_URL names a cloud that runs already; an empty one counts as unset', async (t) => {
+  const cloudEndpoint = 'http://127.0.0.1:4566';
+  t.match(readLocalSettings([], { AWS_ENDPOINT_URL: cloudEndpoint }), { cloudEndpoint });
+  for (const env of [{}, { AWS_ENDPOINT_URL: '' }]) t.match(readLocalSettings([], env), { cloudEndpoint: undefined });
+  for (const value of ['127.0.0.1:4566', 'ftp://127.0.0.1', 'http://key:hidden@127.0.0.1', 'http://hidden@127.0.0.1']) {
+    const thrown = t.throws(() => readLocalSettings([], { AWS_ENDPOINT_URL: value }), { code: 'SETTING_INVALID', message: /AWS_ENDPOINT_URL/ }, value);
+    t.notMatch((thrown as Error).message, /hidden|127/, 'its value is not repeated');
+  }
+});
+
 t.test('what cannot be is named', async (t) => {
   for (const value of ['0', '65536', 'x', '-1']) {
     t.throws(() => readLocalSettings([], { PINION_TRAFFIC_PORT: value }), { code: 'SETTING_INVALID', message: /PINION_TRAFFIC_PORT/ }, value);
