@@ -1,20 +1,23 @@
 import { join } from 'node:path';
-import { type CauseReport, causeLine, Failure } from '../contract/causes.ts';
-import type { AgentEvent, BootPhase } from '../contract/events.ts';
+import { Failure } from '../contract/causes.ts';
+import type { AgentEvent } from '../contract/events.ts';
 import type { Readiness, Status } from '../contract/status.ts';
 import type { App } from './app/app.ts';
 import { createChildApp } from './app/child.ts';
 import { environmentName, gunicornCommand } from './app/gunicorn.ts';
-import { sayExit } from './app/restart.ts';
+import { type Exit, sayExit } from './app/restart.ts';
 import type { BootProcess } from './boot/child.ts';
 import type { Launch } from './boot/prepare.ts';
+import { watchConnections } from './drain/connections.ts';
+import { drainTimes } from './drain/order.ts';
+import { startHeartbeat } from './heartbeat.ts';
 import { type Effect, type Event, type Life, newLife, step, type TimerName } from './machine.ts';
-import { type Probing, startProbing } from './readiness/probing.ts';
+import type { ProbeResult } from './readiness/probe.ts';
+import { startProbing } from './readiness/probing.ts';
+import { staleness } from './readiness/verdict.ts';
+import { createReporting, type Voice } from './reporting.ts';
 import type { Settings } from './settings.ts';
 import { agentVersion } from './version.ts';
-
-/** Where an agent's words go: its log (coded events), and the one cause line of every failure (stderr, and so the console of an instance). */
-export type Voice = { readonly log: (event: AgentEvent) => void; readonly console: (line: string) => void };
 
 /**
  * One life, around a boot that is already under way: answers health, starts and watches the app, probes it, and drains. Resolves when it has ended; `stop` begins
@@ -22,40 +25,22 @@ export type Voice = { readonly log: (event: AgentEvent) => void; readonly consol
  */
 export async function live(boot: BootProcess, settings: Settings, voice: Voice, onStop: (stop: () => void) => void): Promise<void> {
   const { stateFolder, runtimeFolder, limits } = settings;
-  // The clock begins with the process.
-  const sinceStartMs = () => Math.round(performance.now());
+  const reporting = createReporting(settings, voice, () => readiness());
+  const { say, report, history, sinceStartMs } = reporting;
   const timers = new Map<TimerName, NodeJS.Timeout>();
-  const phasesMs: Partial<Record<BootPhase, number>> = {};
   const bootLines: string[] = [];
   const ended = Promise.withResolvers<void>();
   let life: Life = newLife;
-  let phase: BootPhase | undefined;
   let launch: Launch | undefined;
   let app: App | undefined;
-  let probing: Probing | undefined;
-  let starts = 0;
-
-  const createApp = ({ manifest, config }: Launch): App =>
-    createChildApp({
-      command: gunicornCommand(stateFolder, runtimeFolder),
-      environmentFile: join(runtimeFolder, environmentName),
-      folder: join(stateFolder, 'current', 'app'),
-      bind: { host: settings.bind, port: settings.trafficPort },
-      configNames: Object.keys(config),
-      recordFile: join(runtimeFolder, 'app.json'),
-      onLine: (line) => voice.log({ event: 'app-output', app: manifest.app, line }),
-      onExit(exit) {
-        probing?.stop();
-        voice.log({ event: 'app-exited', exit: sayExit(exit) });
-        handle({ type: 'app-exited', exit, tail: app?.tail() ?? [], atMs: performance.now(), chance: Math.random() });
-      },
-    });
+  let probing: { stop(): void } | undefined;
+  let draining: { stop(): void } | undefined;
 
   function handle(event: Event): void {
     const before = life.state;
     const { life: after, effects } = step(life, event, limits);
     life = after;
-    if (after.state !== before) voice.log({ event: 'state', from: before, to: after.state, sinceStartMs: sinceStartMs() });
+    if (after.state !== before) say({ event: 'state', from: before, to: after.state, sinceStartMs: sinceStartMs() });
     for (const effect of effects) perform(effect);
   }
 
@@ -65,6 +50,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
         startApp();
         break;
       case 'terminate-app':
+        say({ event: 'app-terminating', cause: life.state === 'draining' ? 'DRAIN' : (life.report?.cause ?? 'DRAIN') });
         app?.terminate();
         break;
       case 'kill-app':
@@ -75,16 +61,17 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
         break;
       case 'probe':
         probing?.stop();
-        probing = startProbing(probeTarget(), effect, limits.probeTimeoutMs, ({ isGood, detail }) => handle({ type: 'probed', isGood, detail }));
+        if (effect.pace !== 'none') probing = startProbing(probeTarget(), paceOf(effect.pace), limits.probeTimeoutMs, probed);
+        break;
+      case 'watch-connections':
+        draining = watchConnections(probeTarget(), limits.connectionsEveryMs, () => handle({ type: 'connections-gone' }));
         break;
       case 'set-timer':
+        clearTimeout(timers.get(effect.name));
         timers.set(
           effect.name,
           setTimeout(() => handle({ type: 'timer', name: effect.name }), effect.afterMs),
         );
-        break;
-      case 'cancel-timer':
-        clearTimeout(timers.get(effect.name));
         break;
       case 'report':
         report(effect.report);
@@ -95,23 +82,38 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
     }
   }
 
+  const paceOf = (pace: 'starting' | 'steady') => ({
+    everyMs: pace === 'starting' ? limits.probeStartingIntervalMs : limits.probeIntervalMs,
+    refusedEveryMs: limits.probeIntervalMs,
+  });
+
   function startApp(): void {
     app?.start().then(
       (pid) => {
-        starts++;
-        voice.log({ event: 'app-started', pid });
+        say({ event: 'app-started', pid });
         handle({ type: 'app-started' });
       },
       (thrown) => {
-        const failure = thrown instanceof Failure ? thrown : new Failure('APP_SPAWN_FAILED', { detail: String(thrown) }, { cause: thrown });
+        const failure = thrown instanceof Failure ? thrown : new Failure('APP_SPAWN_FAILED', { detail: thrown?.code ?? String(thrown) }, { cause: thrown });
         handle({ type: 'start-failed', failure, chance: Math.random() });
       },
     );
   }
 
-  function report(cause: CauseReport): void {
-    voice.log({ event: 'failed', ...cause });
-    voice.console(causeLine(cause));
+  function appExited(exit: Exit): void {
+    say({ event: 'app-exited', exit: sayExit(exit), wasKilled: exit.wasKilled === true });
+    handle({ type: 'app-exited', exit, tail: app?.tail() ?? [], atMs: performance.now(), chance: Math.random() });
+  }
+
+  function probed(result: ProbeResult): void {
+    const ownPrefix = /^(\[[^\]]*\] ){1,3}/;
+    const said = (pid: number) =>
+      app
+        ?.tail()
+        .findLast((line) => line.includes(`pid:${pid})`))
+        ?.replace(ownPrefix, '');
+    reporting.probed(result, app?.workers() ?? [], said);
+    handle({ type: 'probed', ...result });
   }
 
   const probeTarget = () => {
@@ -121,50 +123,68 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   };
   const readiness = (): Readiness => ({
     state: life.state,
-    ...(life.state === 'booting' && phase !== undefined && { phase }),
+    ...(life.state === 'booting' && life.phase !== 'its start' && { phase: life.phase }),
     ...(launch !== undefined && { release: launch.release, commit: launch.commit }),
-    ...life.report,
+    ...(life.state === 'ready' ? staleness(history.lastProbeAgoMs() ?? 0, probeTarget().path, limits) : life.report),
   });
   const status = (): Status => ({
     ...readiness(),
     agent: agentVersion,
-    instance: launch?.instance ?? '',
+    pid: process.pid,
     sinceStartMs: sinceStartMs(),
-    phasesMs,
+    ...history.read(),
     config: launch?.config ?? {},
-    starts,
-    logTail: app?.tail() ?? bootLines.slice(-40),
+    logLinesLost: voice.lost(),
+    logTail: app?.tail() ?? bootLines,
   });
 
+  function bootSays(event: AgentEvent): void {
+    if (event.event === 'identified') handle({ type: 'budget', ms: event.budgetMs });
+    if (event.event === 'phase-started') handle({ type: 'phase', phase: event.phase });
+    say(event);
+  }
+
+  function launched(made: Launch): void {
+    launch = made;
+    app = createChildApp({
+      command: gunicornCommand(stateFolder, runtimeFolder),
+      environmentFile: join(runtimeFolder, environmentName),
+      folder: join(stateFolder, 'current', 'app'),
+      bind: { host: settings.bind, port: settings.trafficPort },
+      recordFile: join(runtimeFolder, 'app.json'),
+      configNames: Object.keys(made.config),
+      onLine: (line) => say({ event: 'app-output', app: made.app, line }),
+      onExit: appExited,
+    });
+    say({ event: 'booted', ms: sinceStartMs(), release: made.release, commit: made.commit });
+    const { entryPoint, healthPath, gunicorn } = made.manifest;
+    const gracefulTimeoutMs = gunicorn.gracefulTimeoutSeconds * 1000;
+    handle({ type: 'booted', app: { entryPoint, healthPath, gracefulTimeoutMs, ...drainTimes(made.times, limits) } });
+  }
+
+  handle({ type: 'budget', ms: limits.bootBudgetMs });
   onStop(() => handle({ type: 'stop' }));
   // Loaded while the boot process is starting: it costs 50 ms.
   const { serveHealth } = await import('./readiness/server.ts');
   const bind = { host: settings.bind, port: settings.healthPort, statusSocket: join(runtimeFolder, 'agent.sock') };
   const health = await serveHealth(bind, { readiness, status });
-  voice.log({ event: 'health-listening', address: `${settings.bind}:${health.port}`, sinceStartMs: sinceStartMs() });
+  say({ event: 'health-listening', address: `${settings.bind}:${health.port}`, sinceStartMs: sinceStartMs() });
+  const isDraining = () => life.state === 'draining';
+  const heartbeat = startHeartbeat({ notify: voice.notify, health: { host: settings.bind, port: health.port }, isDraining, limits });
   boot.listen({
-    onEvent(event) {
-      if (event.event === 'phase-started') phase = event.phase;
-      if (event.event === 'phase-ended') phasesMs[event.phase] = event.ms;
-      voice.log(event);
-    },
+    onEvent: bootSays,
     onLine(line) {
-      bootLines.push(line);
-      voice.log({ event: 'boot-output', line });
+      if (bootLines.push(line) > 40) bootLines.shift();
+      say({ event: 'boot-output', line });
     },
-    onLaunch(launched) {
-      launch = launched;
-      app = createApp(launched);
-      voice.log({ event: 'booted', ms: sinceStartMs(), release: launched.release, commit: launched.commit });
-      const { entryPoint, healthPath, gunicorn } = launched.manifest;
-      handle({ type: 'booted', app: { entryPoint, healthPath, gracefulTimeoutMs: gunicorn.gracefulTimeoutSeconds * 1000 } });
-    },
+    onLaunch: launched,
     onFailure: (report) => handle({ type: 'boot-failed', report }),
   });
   await ended.promise;
   await boot.stop();
-  probing?.stop();
+  for (const work of [probing, draining, heartbeat]) work?.stop();
   for (const timer of timers.values()) clearTimeout(timer);
   await health.close();
-  voice.log({ event: 'stopped', sinceStartMs: sinceStartMs() });
+  await reporting.close(limits.lastWordsMs);
+  say({ event: 'stopped', sinceStartMs: sinceStartMs() });
 }

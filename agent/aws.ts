@@ -1,34 +1,17 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
-import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
 import { credentialErrors, isThrottle, passingErrors } from '../contract/aws-errors.ts';
 import { Failure } from '../contract/causes.ts';
+import { type ClientLimits, clientOptions, learning } from './aws-client.ts';
 import type { Imds } from './imds.ts';
-import type { Limits } from './limits.ts';
 
-type ClientLimits = Pick<Limits, 'imdsTimeoutMs' | 'connectTimeoutMs' | 'requestTimeoutMs'>;
 /** `s3` loads its client at the first call (50 ms) and gives the same one after; a boot whose tree is on disk never needs it. */
 export type Clients = { readonly ssm: SSMClient; readonly s3: () => Promise<S3Client> };
 
-/**
- * The AWS clients of an agent. On a host (`imds` given) Region and credentials come from the metadata service; without it from the SDK's default chain.
- * Endpoints come only from the SDK's own variables (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SSM, …). One attempt a call: the boot's phases retry.
- */
+/** The AWS clients of a boot, with one Region and one set of credentials. */
 export function createClients(imds: Imds | undefined, limits: ClientLimits): Clients {
-  const config = {
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: limits.connectTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      socketTimeout: limits.requestTimeoutMs,
-      // Without it the handler only logs a warning and waits on.
-      throwOnRequestTimeout: true,
-    },
-    // The SDK's default writes warnings to stderr, which is for the one cause line.
-    logger: silent,
-    ...(imds && { region: regionOf(imds), credentials: roleCredentials(limits) }),
-  };
-  const ssm = renewing(new SSMClient(config));
+  const options = clientOptions(imds, limits);
+  const ssm = learning(new SSMClient(options));
   let s3: Promise<S3Client> | undefined;
   const loadS3 = async () => {
     const { S3Client } = await import('@aws-sdk/client-s3');
@@ -37,7 +20,7 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
     // The client that has them already: credentials are fetched, and refreshed, once for both.
     // The download hashes every byte itself: a second checksum would only cost time.
     const shared = { region: ssm.config.region, credentials: ssm.config.credentials, responseChecksumValidation: 'WHEN_REQUIRED' } as const;
-    return renewing(new S3Client({ ...config, ...shared, forcePathStyle }));
+    return learning(new S3Client({ ...options, ...shared, forcePathStyle }));
   };
   return {
     ssm,
@@ -47,51 +30,6 @@ export function createClients(imds: Imds | undefined, limits: ClientLimits): Cli
     },
   };
 }
-
-/** F44: credentials may end before the time they came with; those that a service refuses are asked for anew, once for both clients. */
-function renewing<Client extends SSMClient | S3Client>(client: Client): Client {
-  const { credentials, middlewareStack } = { ...client.config, middlewareStack: client.middlewareStack as SSMClient['middlewareStack'] };
-  middlewareStack.add(
-    (next) => async (args) => {
-      try {
-        return await next(args);
-      } catch (thrown) {
-        if (credentialErrors.has((thrown as Error).name)) await credentials({ forceRefresh: true }).catch(() => {});
-        throw thrown;
-      }
-    },
-    { step: 'initialize', name: 'renewRefusedCredentials' },
-  );
-  return client;
-}
-
-const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
-
-/** The instance role's credentials. A provider that met one timeout or 403 never asks for a token again (credential-provider-imds 4.5): it is replaced. */
-function roleCredentials({ imdsTimeoutMs }: ClientLimits): ReturnType<typeof fromInstanceMetadata> {
-  const provider = () => fromInstanceMetadata({ ec2MetadataV1Disabled: true, timeout: imdsTimeoutMs, maxRetries: 2, logger: silent });
-  let current = provider();
-  return async () => {
-    try {
-      return await current();
-    } catch (thrown) {
-      current = provider();
-      throw thrown;
-    }
-  };
-}
-
-function regionOf(imds: Imds): () => Promise<string> {
-  let region: string | undefined;
-  return async () => {
-    // Bounded by the metadata client's own timeouts.
-    region ??= await imds.get('/latest/meta-data/placement/region', neverAborted);
-    if (region === undefined) throw new Failure('REGION_MISSING', {});
-    return region;
-  };
-}
-
-const neverAborted = new AbortController().signal;
 
 /** What was asked of which service; the names go into the sentence. */
 export type ServiceCall =
@@ -115,7 +53,7 @@ export function isKeyRefusal(thrown: unknown): thrown is Error {
 }
 
 /**
- * What the SDK threw, as one Failure: CREDENTIALS_UNAVAILABLE, REGION_MISSING; SSM_THROTTLED, SSM_UNAVAILABLE, SSM_DENIED; S3_UNAVAILABLE,
+ * What the SDK threw, as one Failure: CREDENTIALS_UNAVAILABLE, REGION_MISSING, CLOCK_SKEWED; SSM_THROTTLED, SSM_UNAVAILABLE, SSM_DENIED; S3_UNAVAILABLE,
  * ARTIFACT_DENIED, ARTIFACT_MISSING; INTERNAL_ERROR for a request that the service calls wrong. Names and codes only: a service's message may quote anything.
  */
 export function serviceFailure(thrown: unknown, call: ServiceCall): Failure {

@@ -1,42 +1,45 @@
 import { Failure } from '../contract/causes.ts';
 
-/** Every time, size and count that bounds the agent. Tests scale them; on a host the defaults and the user data's `times` hold. */
-export const defaultLimits = {
-  /** Until the user data names its own budget. */
-  bootBudgetMs: 300_000,
-  imdsTimeoutMs: 1_000,
-  imdsTokenSeconds: 21_600,
-  connectTimeoutMs: 2_000,
-  requestTimeoutMs: 10_000,
-  /** Full jitter: a wait is uniform in [0, min(cap, base × 2^attempt)]. */
-  retryBaseMs: 200,
-  retryCapMs: 20_000,
-  /** A body slower than the floor over one window is cut and resumed by range. */
-  stallWindowMs: 5_000,
-  stallFloorBytesPerSecond: 50_000,
-  downloadConnections: 12,
-  startMs: 120_000,
-  probeTimeoutMs: 2_000,
-  probeIntervalMs: 2_000,
-  /** While the app starts, so that ready follows the first answer closely. */
-  probeStartingIntervalMs: 10,
-  probeRise: 2,
-  probeFall: 3,
-  restartBaseMs: 500,
-  restartCapMs: 30_000,
-  crashLoopCount: 5,
-  crashLoopWindowMs: 120_000,
-  /** Added to the app's graceful timeout before SIGKILL. */
-  killMarginMs: 5_000,
-  /** Traffic goes on this long after readiness went red, so that the load balancer has noticed. */
-  drainSettleMs: 5_000,
-} as const;
+/** Every time, size and count that bounds the agent, with what it bounds. Tests scale them; on a host these values and the user data's `times` hold. */
+export const limitRows = {
+  bootBudgetMs: [300_000, 'the whole boot, until the user data names its own budget'],
+  bootMarginMs: [5_000, 'what a boot process that hangs as a whole has beyond its budget'],
+  imdsTimeoutMs: [1_000, 'one request to the metadata service'],
+  imdsTokenSeconds: [21_600, 'what a token of the metadata service is asked to last'],
+  connectTimeoutMs: [2_000, 'connecting to an AWS service'],
+  requestTimeoutMs: [10_000, 'one request to an AWS service'],
+  retryBaseMs: [200, 'the first wait of a boot; full jitter: uniform in [0, min(cap, base × 2^attempt))'],
+  retryCapMs: [20_000, 'the longest wait of a boot'],
+  stallWindowMs: [5_000, 'a body that is slower than the floor for so long is cut and resumed by range'],
+  stallFloorBytesPerSecond: [50_000, 'the slowest a body may be'],
+  downloadConnections: [12, 'connections that one download may use up'],
+  startMs: [120_000, 'from the start of gunicorn to ready; then it is ended and started again'],
+  probeTimeoutMs: [2_000, 'one probe of the app'],
+  probeIntervalMs: [2_000, 'from probe to probe'],
+  probeStartingIntervalMs: [10, 'the same while the app starts, so that ready follows the first answer closely'],
+  probeRise: [2, 'good probes in a row that make it ready'],
+  probeFall: [3, 'bad probes in a row that make it unready'],
+  probeStaleIntervals: [3, 'a probe older than so many intervals proves nothing'],
+  hungMs: [60_000, 'an app that stays unready for so long is restarted: far longer than readiness takes, so that a busy one is left alone'],
+  restartBaseMs: [500, 'the first wait before gunicorn is started again; full jitter as above'],
+  restartCapMs: [30_000, 'the longest such wait'],
+  crashLoopCount: [10, 'times that gunicorn may end by itself within the window; then it is failed'],
+  crashLoopWindowMs: [900_000, 'that window'],
+  stableMs: [120_000, 'ready for so long, earlier crashes and waits are forgotten'],
+  killMarginMs: [5_000, "added to the app's graceful timeout before SIGKILL"],
+  drainSettleMs: [60_000, 'a drain goes on serving for three health check intervals, so that the balancer has noticed; at most this long'],
+  connectionsEveryMs: [250, 'how often a drain looks whether connections are left'],
+  metricsPeriodMs: [60_000, 'one request to CloudWatch in this time'],
+  metricsKeptMinutes: [15, 'periods that are kept while CloudWatch takes none'],
+  heartbeatMs: [5_000, 'at most this between two signs of life to systemd'],
+  lastWordsMs: [2_000, 'at the end: metrics, log and systemd each get this long'],
+} as const satisfies Readonly<Record<string, readonly [value: number, says: string]>>;
 
-export type Limits = { readonly [Name in keyof typeof defaultLimits]: number };
+export type Limits = { readonly [Name in keyof typeof limitRows]: number };
+export const defaultLimits = Object.fromEntries(Object.entries(limitRows).map(([name, [value]]) => [name, value])) as Limits;
 
 /** Limits with those of a JSON object in `text` laid over them; throws SETTING_INVALID. */
-export function readLimits(text: string | undefined): Limits {
-  if (text === undefined) return defaultLimits;
+export function readLimits(text: string): Limits {
   const invalid = (problem: string) => new Failure('SETTING_INVALID', { setting: 'PINION_LIMITS', problem });
   let given: unknown;
   try {

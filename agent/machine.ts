@@ -1,28 +1,47 @@
 import { type CauseReport, Failure } from '../contract/causes.ts';
+import type { BootPhase } from '../contract/events.ts';
 import type { StateName } from '../contract/status.ts';
-import { backoffMs, decideRestart, type Exit } from './app/restart.ts';
+import { type Exit, judgeExit } from './app/restart.ts';
+import { fullJitterMs } from './jitter.ts';
 import type { Limits } from './limits.ts';
 import { judge, unproven, type Verdict } from './readiness/verdict.ts';
 
-/** What the machine must know of the release that runs. */
-export type AppFacts = { readonly entryPoint: string; readonly healthPath: string; readonly gracefulTimeoutMs: number };
+/** What the machine must know of the release that runs and of the balancer before it. */
+export type AppFacts = {
+  readonly entryPoint: string;
+  readonly healthPath: string;
+  readonly gracefulTimeoutMs: number;
+  /** From not ready until the balancer sends nothing new. */
+  readonly settleMs: number;
+  /** From not ready until the balancer has let go of every connection. */
+  readonly drainMs: number;
+};
 
 /** One agent's life so far. `report` is why it is not ready, while there is a reason. */
 export type Life = {
   readonly state: StateName;
+  /** While it boots: the phase, and the time the boot has. */
+  readonly phase: BootPhase | 'its start';
+  readonly budgetMs: number;
   readonly app: AppFacts | undefined;
   /** gunicorn's process: `starting` until it is spawned, `ending` once it was told to end. */
   readonly process: 'absent' | 'starting' | 'running' | 'ending';
   readonly verdict: Verdict;
-  readonly failedStarts: number;
+  /** What the last probe met. */
+  readonly answer: string;
+  /** Starts in a row that did not last: the next wait grows with them. */
+  readonly failures: number;
+  /** When gunicorn ended by itself, within the crash-loop window. */
   readonly exitsMs: readonly number[];
   readonly report: CauseReport | undefined;
 };
 
-export type TimerName = 'start-deadline' | 'restart-due' | 'settled' | 'kill-due';
+export type TimerName = 'boot-deadline' | 'start-deadline' | 'restart-due' | 'stable' | 'hung' | 'settled' | 'drain-deadline' | 'kill-due';
 
 /** Times are monotonic milliseconds; `chance` in [0, 1) is the jitter's, so that deciding stays pure. */
 export type Event =
+  | { readonly type: 'budget'; readonly ms: number }
+  | { readonly type: 'phase'; readonly phase: BootPhase }
   | { readonly type: 'booted'; readonly app: AppFacts }
   | { readonly type: 'boot-failed'; readonly report: CauseReport }
   | { readonly type: 'app-started' }
@@ -30,143 +49,159 @@ export type Event =
   | { readonly type: 'app-exited'; readonly exit: Exit; readonly tail: readonly string[]; readonly atMs: number; readonly chance: number }
   | { readonly type: 'probed'; readonly isGood: boolean; readonly detail: string }
   | { readonly type: 'timer'; readonly name: TimerName }
+  | { readonly type: 'connections-gone' }
+  /** Whoever asks: a signal, and with the rollout a scale-in or a Spot notice. */
   | { readonly type: 'stop' };
 
+/** Setting a timer replaces the one of its name; none is cancelled, one that comes late changes nothing. */
 export type Effect =
-  | { readonly do: 'start-app' | 'terminate-app' | 'kill-app' | 'stop-boot' | 'exit' }
-  | { readonly do: 'probe'; readonly everyMs: number; readonly refusedEveryMs: number }
+  | { readonly do: 'start-app' | 'terminate-app' | 'kill-app' | 'stop-boot' | 'watch-connections' | 'exit' }
+  | { readonly do: 'probe'; readonly pace: 'starting' | 'steady' | 'none' }
   | { readonly do: 'set-timer'; readonly name: TimerName; readonly afterMs: number }
-  | { readonly do: 'cancel-timer'; readonly name: TimerName }
   | { readonly do: 'report'; readonly report: CauseReport };
 
 export type Step = { readonly life: Life; readonly effects: readonly Effect[] };
 
-export const newLife: Life = { state: 'booting', app: undefined, process: 'absent', verdict: unproven, failedStarts: 0, exitsMs: [], report: undefined };
+export const newLife: Life = {
+  state: 'booting',
+  phase: 'its start',
+  budgetMs: 0,
+  app: undefined,
+  process: 'absent',
+  verdict: unproven,
+  answer: 'not asked yet',
+  failures: 0,
+  exitsMs: [],
+  report: undefined,
+};
 
 /** What follows from one event: the next life and what to do, in order. An event that does not fit the state changes nothing. */
 export function step(life: Life, event: Event, limits: Limits): Step {
   switch (event.type) {
+    case 'budget':
+      return life.state === 'booting' ? next({ ...life, budgetMs: event.ms }, timer('boot-deadline', event.ms + limits.bootMarginMs)) : same(life);
+    case 'phase':
+      return life.state === 'booting' ? next({ ...life, phase: event.phase }) : same(life);
     case 'booted':
       return life.state === 'booting' ? next({ ...life, state: 'starting', process: 'starting', app: event.app }, { do: 'start-app' }) : same(life);
     case 'boot-failed':
       return life.state === 'booting' ? fail(life, event.report) : same(life);
     case 'app-started':
-      return started(life, limits);
+      return life.process === 'starting' ? started(life, limits) : same(life);
     case 'start-failed':
-      return startFailed(life, event.failure, event.chance, limits);
+      return life.process === 'starting' ? startFailed({ ...life, process: 'absent' }, event, limits) : same(life);
     case 'app-exited':
-      return exited(life, event, limits);
+      return life.process === 'running' || life.process === 'ending' ? exited(life, event, limits) : same(life);
     case 'probed':
       return probed(life, event, limits);
     case 'timer':
       return timeUp(life, event.name, limits);
+    case 'connections-gone':
+      return life.state === 'draining' && life.process === 'running' ? terminate(life, limits) : same(life);
     case 'stop':
       return stop(life, limits);
   }
 }
 
 function started(life: Life, limits: Limits): Step {
-  const running: Life = { ...life, process: 'running', failedStarts: 0 };
+  const running: Life = { ...life, process: 'running' };
   // A start that was under way when the stop came.
   if (life.state === 'draining') return terminate(running, limits);
-  return next(
-    running,
-    { do: 'set-timer', name: 'start-deadline', afterMs: limits.startMs },
-    { do: 'probe', everyMs: limits.probeStartingIntervalMs, refusedEveryMs: limits.probeIntervalMs },
-  );
+  return next(running, timer('start-deadline', limits.startMs), { do: 'probe', pace: 'starting' });
 }
 
-function startFailed(life: Life, failure: Failure, chance: number, limits: Limits): Step {
-  const absent: Life = { ...life, process: 'absent' };
-  if (life.state === 'draining') return next({ ...absent, state: 'stopped' }, { do: 'exit' });
-  if (!failure.isTransient) return fail(absent, failure.report);
-  const afterMs = backoffMs(life.failedStarts, limits, () => chance);
-  const waiting: Life = { ...absent, failedStarts: life.failedStarts + 1, report: failure.report };
-  return next(waiting, { do: 'report', report: failure.report }, { do: 'set-timer', name: 'restart-due', afterMs });
+function startFailed(life: Life, { failure, chance }: Event & { type: 'start-failed' }, limits: Limits): Step {
+  if (life.state === 'draining') return next({ ...life, state: 'stopped' }, { do: 'exit' });
+  if (!failure.isTransient) return fail(life, failure.report);
+  const { life: waiting, effects } = startLater({ ...life, report: failure.report }, chance, limits);
+  return next(waiting, { do: 'report', report: failure.report }, ...effects);
 }
 
-function exited(life: Life, event: Event & { type: 'app-exited' }, limits: Limits): Step {
+function exited(life: Life, { exit, tail, atMs, chance }: Event & { type: 'app-exited' }, limits: Limits): Step {
   const gone: Life = { ...life, process: 'absent', verdict: unproven };
-  if (life.state === 'draining') return next({ ...gone, state: 'stopped' }, { do: 'cancel-timer', name: 'kill-due' }, { do: 'exit' });
-  if (life.app === undefined) return same(gone);
-  const exitsMs = [...life.exitsMs.filter((atMs) => event.atMs - atMs <= limits.crashLoopWindowMs), event.atMs];
-  const decision = decideRestart({ ...event, entryPoint: life.app.entryPoint, exitsMs }, limits, () => event.chance);
-  const cancel: Effect = { do: 'cancel-timer', name: 'start-deadline' };
-  if (decision.do === 'give-up') {
-    const { life: failed, effects } = fail(gone, decision.report);
-    return next(failed, cancel, ...effects);
-  }
-  // A start that was ended for its deadline keeps that as its reason.
-  const report = life.process === 'ending' && life.report !== undefined ? life.report : decision.report;
-  const waiting: Life = { ...gone, state: 'starting', exitsMs, report };
-  return next(waiting, cancel, { do: 'report', report }, { do: 'set-timer', name: 'restart-due', afterMs: decision.afterMs });
+  if (life.state === 'draining') return next({ ...gone, state: 'stopped' }, { do: 'exit' });
+  // It was told to end, for a reason that was reported then.
+  if (life.process === 'ending') return startLater(gone, chance, limits);
+  const exitsMs = [...life.exitsMs.filter((exitMs) => atMs - exitMs <= limits.crashLoopWindowMs), atMs];
+  const { isFinal, report } = judgeExit({ exit, tail, entryPoint: life.app?.entryPoint ?? '', exitsMs }, limits);
+  if (isFinal) return fail(gone, report, { do: 'probe', pace: 'none' });
+  const { life: waiting, effects } = startLater({ ...gone, exitsMs, report }, chance, limits);
+  return next(waiting, { do: 'report', report }, ...effects);
 }
 
 function probed(life: Life, { isGood, detail }: Event & { type: 'probed' }, limits: Limits): Step {
   if (life.process !== 'running' || life.app === undefined || life.state === 'draining') return same(life);
   const verdict = judge(life.verdict, isGood, { rise: limits.probeRise, fall: limits.probeFall });
-  const judged = { ...life, verdict };
+  const judged = { ...life, verdict, answer: detail };
   if (verdict.isUp && life.state !== 'ready') {
-    const effects: Effect[] = [{ do: 'cancel-timer', name: 'start-deadline' }];
-    return next({ ...judged, state: 'ready', report: undefined }, ...effects, {
-      do: 'probe',
-      everyMs: limits.probeIntervalMs,
-      refusedEveryMs: limits.probeIntervalMs,
-    });
+    return next({ ...judged, state: 'ready', report: undefined }, timer('stable', limits.stableMs), { do: 'probe', pace: 'steady' });
   }
   if (!verdict.isUp && life.state === 'ready') {
     const { report } = new Failure('APP_UNHEALTHY', { path: life.app.healthPath, detail });
-    return next({ ...judged, state: 'unready', report }, { do: 'report', report });
+    return next({ ...judged, state: 'unready', report }, { do: 'report', report }, timer('hung', limits.hungMs));
   }
   return same(judged);
 }
 
 function timeUp(life: Life, name: TimerName, limits: Limits): Step {
-  if (name === 'restart-due')
-    return life.state === 'starting' && life.process === 'absent' ? next({ ...life, process: 'starting' }, { do: 'start-app' }) : same(life);
-  if (name === 'start-deadline') {
-    if (life.state !== 'starting' || life.process !== 'running' || life.app === undefined) return same(life);
-    const names = { path: life.app.healthPath, timeoutMs: limits.startMs, detail: 'still starting' };
-    return next({ ...life, process: 'ending', report: new Failure('APP_START_TIMEOUT', names).report }, { do: 'kill-app' });
+  const { state, process, app } = life;
+  if (app === undefined) {
+    if (name !== 'boot-deadline' || state !== 'booting') return same(life);
+    return fail(life, new Failure('BOOT_TIMEOUT', { budgetMs: life.budgetMs, phase: life.phase }).report, { do: 'stop-boot' });
   }
-  if (life.state !== 'draining') return same(life);
-  if (name === 'settled') return life.process === 'running' ? terminate(life, limits) : same(life);
-  return next(life, { do: 'kill-app' });
+  const isRunning = process === 'running';
+  switch (name) {
+    case 'restart-due':
+      return state === 'starting' && process === 'absent' ? next({ ...life, process: 'starting' }, { do: 'start-app' }) : same(life);
+    case 'start-deadline': {
+      if (state !== 'starting' || !isRunning) return same(life);
+      const { report } = new Failure('APP_START_TIMEOUT', { path: app.healthPath, timeoutMs: limits.startMs, detail: life.answer });
+      // It serves nobody yet: no grace.
+      const { life: ending, effects } = terminate({ ...life, report }, limits, 0);
+      return next(ending, { do: 'report', report }, ...effects);
+    }
+    case 'stable':
+      return state === 'ready' ? next({ ...life, failures: 0, exitsMs: [] }) : same(life);
+    case 'hung':
+      return state === 'unready' && isRunning ? terminate(life, limits) : same(life);
+    case 'settled':
+      return state === 'draining' && isRunning ? next(life, { do: 'watch-connections' }) : same(life);
+    case 'drain-deadline':
+      return state === 'draining' && isRunning ? terminate(life, limits) : same(life);
+    case 'kill-due':
+      return process === 'ending' ? next(life, { do: 'kill-app' }) : same(life);
+    default:
+      return same(life);
+  }
 }
 
 /** The first stop drains, the second ends the app now, the third kills it. */
 function stop(life: Life, limits: Limits): Step {
-  switch (life.state) {
-    case 'booting':
-      return next({ ...life, state: 'stopped' }, { do: 'stop-boot' }, { do: 'exit' });
-    case 'failed':
-      return next({ ...life, state: 'stopped' }, { do: 'exit' });
-    case 'stopped':
-      return same(life);
-    case 'draining':
-      if (life.process === 'running') return terminate(life, limits);
-      return life.process === 'ending' ? next(life, { do: 'kill-app' }) : same(life);
-    case 'ready':
-    case 'unready':
-      // Also when unready: a load balancer whose targets all fail sends to all of them.
-      return next({ ...life, state: 'draining' }, { do: 'set-timer', name: 'settled', afterMs: limits.drainSettleMs });
-    case 'starting': {
-      const draining: Life = { ...life, state: 'draining' };
-      if (life.process === 'running') return terminate(draining, limits);
-      if (life.process !== 'absent') return same(draining);
-      return next({ ...draining, state: 'stopped' }, { do: 'cancel-timer', name: 'restart-due' }, { do: 'exit' });
-    }
+  const { state, process, app } = life;
+  if (state === 'stopped') return same(life);
+  if (state === 'booting') return next({ ...life, state: 'stopped' }, { do: 'stop-boot' }, { do: 'exit' });
+  if (process === 'absent' || app === undefined) return next({ ...life, state: 'stopped' }, { do: 'exit' });
+  if (state === 'draining') {
+    if (process === 'running') return terminate(life, limits);
+    return process === 'ending' ? next(life, { do: 'kill-app' }) : same(life);
   }
+  const draining: Life = { ...life, state: 'draining' };
+  // What is starting is ended when it has started; what is ending, ends.
+  if (process !== 'running') return next(draining);
+  if (state === 'starting') return terminate(draining, limits);
+  // Also when unready: a load balancer whose targets all fail sends to all of them.
+  return next(draining, { do: 'probe', pace: 'none' }, timer('settled', app.settleMs), timer('drain-deadline', app.drainMs));
 }
 
-const terminate = (life: Life, limits: Limits): Step =>
-  next(
-    { ...life, process: 'ending' },
-    { do: 'cancel-timer', name: 'settled' },
-    { do: 'terminate-app' },
-    { do: 'set-timer', name: 'kill-due', afterMs: (life.app?.gracefulTimeoutMs ?? 0) + limits.killMarginMs },
-  );
+const terminate = (life: Life, limits: Limits, graceMs = life.app?.gracefulTimeoutMs ?? 0): Step =>
+  next({ ...life, process: 'ending' }, { do: 'probe', pace: 'none' }, { do: 'terminate-app' }, timer('kill-due', graceMs + limits.killMarginMs));
 
-const fail = (life: Life, report: CauseReport): Step => next({ ...life, state: 'failed', report }, { do: 'report', report });
+function startLater(life: Life, chance: number, { restartBaseMs, restartCapMs }: Limits): Step {
+  const afterMs = fullJitterMs(life.failures, restartBaseMs, restartCapMs, chance);
+  return next({ ...life, state: 'starting', failures: life.failures + 1 }, { do: 'probe', pace: 'none' }, timer('restart-due', afterMs));
+}
+
+const timer = (name: TimerName, afterMs: number): Effect => ({ do: 'set-timer', name, afterMs });
+const fail = (life: Life, report: CauseReport, ...effects: Effect[]): Step => next({ ...life, state: 'failed', report }, { do: 'report', report }, ...effects);
 const next = (life: Life, ...effects: Effect[]): Step => ({ life, effects });
 const same = (life: Life): Step => ({ life, effects: [] });

@@ -18,23 +18,35 @@ export type Settings = {
   readonly limits: Limits;
 };
 
-/**
- * The environment variables of the agent: STATE_DIRECTORY and RUNTIME_DIRECTORY as systemd sets them, PINION_BIND, PINION_TRAFFIC_PORT,
- * PINION_HEALTH_PORT (0 lets the system choose), PINION_PYTHON, PINION_LIMITS (JSON). Throws SETTING_INVALID.
- */
+/** The environment variables of the agent, with what holds without them and what they are for. */
+export const agentVariables = {
+  STATE_DIRECTORY: ['/var/lib/pinion', 'releases and `current`; systemd sets it (`StateDirectory=`)'],
+  RUNTIME_DIRECTORY: [
+    '/run/pinion',
+    "on tmpfs: the environment file, gunicorn's configuration, the status socket; systemd sets it (`RuntimeDirectory=`); `pinion-agent status` asks the agent of this folder",
+  ],
+  PINION_BIND: ['0.0.0.0', 'IPv4 address that the traffic and the health port bind'],
+  PINION_TRAFFIC_PORT: ['8000', "gunicorn's port; on a host the image's constant holds"],
+  PINION_HEALTH_PORT: ['8081', 'the health port; 0 lets the system choose'],
+  PINION_PYTHON: ['', "the interpreter, instead of `/usr/bin/pythonX.Y` with the release's X.Y"],
+  PINION_LIMITS: ['{}', 'a JSON object with limits of the table below that are to differ'],
+} as const satisfies Readonly<Record<string, readonly [fallback: string, says: string]>>;
+
+/** The settings that these variables give. Throws SETTING_INVALID. */
 export function readSettings(env: NodeJS.ProcessEnv, userDataFile?: string): Settings {
-  const trafficPort = portSetting(env, 'PINION_TRAFFIC_PORT', 8000, 1);
-  const healthPort = portSetting(env, 'PINION_HEALTH_PORT', 8081, 0);
+  const given = (name: keyof typeof agentVariables) => env[name] ?? agentVariables[name][0];
+  const trafficPort = portSetting(env, 'PINION_TRAFFIC_PORT', Number(agentVariables.PINION_TRAFFIC_PORT[0]), 1);
+  const healthPort = portSetting(env, 'PINION_HEALTH_PORT', Number(agentVariables.PINION_HEALTH_PORT[0]), 0);
   if (trafficPort === healthPort) throw new Failure('SETTING_INVALID', { setting: 'PINION_HEALTH_PORT', problem: 'the traffic port is the same' });
   return {
-    stateFolder: env.STATE_DIRECTORY ?? '/var/lib/pinion',
-    runtimeFolder: env.RUNTIME_DIRECTORY ?? '/run/pinion',
-    bind: env.PINION_BIND ?? '0.0.0.0',
+    stateFolder: given('STATE_DIRECTORY'),
+    runtimeFolder: given('RUNTIME_DIRECTORY'),
+    bind: given('PINION_BIND'),
     trafficPort,
     healthPort,
     interpreter: env.PINION_PYTHON,
     userDataFile,
-    limits: readLimits(env.PINION_LIMITS),
+    limits: readLimits(given('PINION_LIMITS')),
   };
 }
 

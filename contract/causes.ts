@@ -61,6 +61,10 @@ const services = {
     'there are no AWS credentials: {detail}',
     'on an instance attach the runtime profile; elsewhere set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret',
   ),
+  CLOCK_SKEWED: transient(
+    'the clock of this host is {seconds} s off from {service}',
+    'check that chrony reaches a time server (169.254.169.123 on EC2); until then requests are signed with the time of the service',
+  ),
   SSM_THROTTLED: transient('Parameter Store throttled {action}', 'wait, or raise the GetParameters quota of the account'),
   SSM_UNAVAILABLE: transient('Parameter Store does not answer {action}: {detail}', 'check the VPC endpoint or the route to Parameter Store'),
   SSM_DENIED: permanent('Parameter Store denied {action} on {parameter}', 'give the role read access to the paths of this app and environment'),
@@ -114,16 +118,21 @@ const config = {
 const app = {
   INTERPRETER_MISSING: permanent('the interpreter {interpreter} cannot be run: {detail}', 'bake an image with that Python, or build for the one it has'),
   APP_OBJECT_MISSING: permanent('gunicorn found no app at {entryPoint}', 'correct entry-point in [tool.pinion], build and release again'),
-  APP_SETTINGS_INVALID: permanent(
-    'gunicorn refused its settings: {detail}',
-    'correct the config GUNICORN_CMD_ARGS, or else [tool.pinion.gunicorn], and release again',
-  ),
+  APP_SETTINGS_INVALID: permanent('gunicorn refused its settings: {detail}', 'correct [tool.pinion.gunicorn], build and release again'),
   APP_EXITED: transient('gunicorn ended with {exit}', 'read the last lines of the app in the log'),
-  APP_CRASH_LOOP: permanent('gunicorn ended {count} times in {windowMs} ms, last with {exit}', 'read the last lines of the app in the log, then roll back'),
+  APP_CRASH_LOOP: permanent(
+    'gunicorn ended {count} times in {windowMs} ms, last with {exit}',
+    'read the last lines of the app in the log; release the earlier one',
+  ),
   APP_START_TIMEOUT: transient(
     'the app did not answer {path} within {timeoutMs} ms: {detail}',
     'read the last lines of the app in the log; make its import faster or raise the start limit',
   ),
+  APP_WORKER_REPLACED: transient(
+    'worker {pid} of gunicorn ended and was replaced{detail}',
+    'nothing, if it happens rarely; else read the lines of the app in the log',
+  ),
+  PROBE_STALE: transient('the last probe of {path} is {ageMs} ms old', 'see what keeps the agent from running: memory, processor, a stopped process'),
   APP_UNHEALTHY: transient('the app does not answer {path}: {detail}', 'read the last lines of the app in the log'),
   APP_SPAWN_FAILED: transient('gunicorn cannot be started: {detail}', 'look at memory and process limits of the host'),
   PORT_IN_USE: transient('{address} is held by {holder}', 'stop that process, or choose another port'),
@@ -132,6 +141,11 @@ const app = {
 const agent = {
   BOOT_TIMEOUT: permanent('the boot did not end within {budgetMs} ms, last in {phase}', 'read the phases before it in the log'),
   BOOT_CRASHED: permanent('the boot process ended with {exit} in {phase}', 'read its last lines in the log and report them with the release'),
+  AGENT_NOT_RUNNING: permanent(
+    'no agent answers at {socket}: {detail}',
+    'look at how it ended: systemctl status pinion-agent, or the terminal it was started in; RUNTIME_DIRECTORY names the folder of another',
+  ),
+  AGENT_SILENT: permanent('the agent at {socket} did not answer within {timeoutMs} ms', 'see whether it is stopped or starved: ps -o pid,stat,cmd -C node'),
   ALREADY_RUNNING: permanent('{folder} is in use by {holder}', 'stop that process first, or give this one folders of its own'),
   SETTING_INVALID: permanent('the setting {setting} is not valid: {problem}', 'correct the environment of the agent'),
   HEALTH_PORT_IN_USE: permanent('the health port {address} is held by {holder}', 'stop that process, or choose another port'),
@@ -140,7 +154,7 @@ const agent = {
 
 const cli = {
   USAGE: permanent('{detail}', 'see --help'),
-  SETTINGS_MISSING: permanent('{file} has no [tool.pinion]', 'add it (docs/app-contract.md), or name the folder of the app with --app-dir'),
+  SETTINGS_MISSING: permanent('there is no [tool.pinion]: {detail}', 'add it (docs/app-contract.md), or name the folder of the app with --app-dir'),
   SETTINGS_INVALID: permanent('{file} is not valid at {path}: {problem}', 'correct it; docs/app-contract.md lists every setting'),
   ENV_MISSING: permanent('no environment is named', 'name it with --env or PINION_ENV'),
   REGION_MISSING: permanent('no AWS Region is set', 'set AWS_REGION'),
@@ -166,10 +180,19 @@ const cli = {
   WHEEL_REFUSED: permanent('{wheel} is refused: {reason}', 'lock another version of it'),
   GUNICORN_MISSING: permanent('{file} does not lock gunicorn', 'add gunicorn to requirements.in and lock again'),
   SOURCE_REFUSED: permanent('{path} cannot go into an artifact: {reason}', 'move it out, or leave it out with exclude in [tool.pinion]'),
+  GIT_FAILED: permanent(
+    'git cannot say what it ignores in {folder}: {detail}',
+    'make git status work there; for a folder of another user: git config --global --add safe.directory FOLDER',
+  ),
   NOT_BUILT: permanent('there is no artifact in {folder}', 'run pinion build first'),
   NOT_PUBLISHED: permanent('the artifact in {folder} was not published to {bucket}', 'run pinion publish first'),
   ARTIFACT_ALTERED: permanent('{file} is not what was built: sha256 {found}, built {expected}', 'run pinion build again'),
+  ARTIFACT_BUCKET_DIFFERS: permanent(
+    'the artifact of {from} is in the bucket {found}; {env} takes artifacts from {bucket}',
+    'land the Terraform change first: all environments of an app name one artifact bucket',
+  ),
   ARTIFACT_CONFLICT: permanent('{object} exists with other bytes', 'find out who wrote it: an artifact is never overwritten'),
+  RELEASE_MISSING: permanent('there is no {wanted} of {app} in {env}', 'choose one that pinion history shows for that environment'),
   CONFIG_NAME_UNKNOWN: permanent('{name} is not a config name of this app', 'add it to config in [tool.pinion] first'),
   CONFIG_VALUE_REFUSED: permanent('the value of {name} is refused: {problem}', 'give a value that Parameter Store and an environment can carry'),
   CONFIG_TYPE_CHANGED: permanent('{name} is a {found}; it cannot become a {asked}', 'keep its type, or use a new name'),
@@ -186,6 +209,10 @@ const cli = {
 
 const local = {
   LOCAL_PYTHON_MISSING: permanent('{interpreter} does not exist', 'run npm start or npm test: each makes it'),
+  LOCAL_CLOUD_SILENT: transient(
+    'the cloud at {endpoint} does not answer: {detail}',
+    'if AWS_ENDPOINT_URL names it, start that cloud, or unset the variable for the embedded one',
+  ),
   LOCAL_CLOUD_FAILED: permanent('the local cloud ended with {exit} before it answered', 'read the lines above'),
 } as const;
 

@@ -1,4 +1,4 @@
-import type { CauseReport } from './causes.ts';
+import type { CauseCode, CauseReport } from './causes.ts';
 import type { StateName } from './status.ts';
 
 /** Phases of a boot, in order; config runs beside installed, download and unpack. */
@@ -9,6 +9,8 @@ export type BootPhase = 'identity' | 'release' | 'installed' | 'download' | 'unp
  * Durations are milliseconds on the monotonic clock.
  */
 export type BootEvent =
+  /** What the user data says: who this is, and the time the boot has. */
+  | { readonly event: 'identified'; readonly app: string; readonly env: string; readonly instance: string; readonly budgetMs: number }
   | { readonly event: 'phase-started'; readonly phase: BootPhase }
   | { readonly event: 'phase-ended'; readonly phase: BootPhase; readonly ms: number; readonly attempts: number }
   | ({ readonly event: 'phase-retried'; readonly phase: BootPhase; readonly attempt: number; readonly retryInMs: number } & CauseReport);
@@ -17,11 +19,20 @@ export type BootEvent =
 export type AgentEvent =
   | BootEvent
   | { readonly event: 'health-listening'; readonly address: string; readonly sinceStartMs: number }
+  /** The host lets no process start now; tried again after `retryInMs`. */
+  | { readonly event: 'boot-spawn-failed'; readonly detail: string; readonly retryInMs: number }
   | { readonly event: 'boot-output'; readonly line: string }
   | { readonly event: 'booted'; readonly ms: number; readonly release: number; readonly commit: string }
   | { readonly event: 'app-started'; readonly pid: number }
   | { readonly event: 'app-output'; readonly app: string; readonly line: string }
-  | { readonly event: 'app-exited'; readonly exit: string }
+  | { readonly event: 'app-terminating'; readonly cause: CauseCode | 'DRAIN' }
+  | { readonly event: 'app-exited'; readonly exit: string; readonly wasKilled: boolean }
+  | { readonly event: 'worker-replaced'; readonly pid: number }
   | { readonly event: 'state'; readonly from: StateName; readonly to: StateName; readonly sinceStartMs: number }
   | ({ readonly event: 'failed' } & CauseReport)
+  /** CloudWatch takes none of the metrics, and why; they are kept for a while. */
+  | { readonly event: 'metrics-failed'; readonly detail: string }
+  | { readonly event: 'metrics-recovered' }
+  | { readonly event: 'notify-failed'; readonly detail: string }
+  | { readonly event: 'log-lost'; readonly lines: number }
   | { readonly event: 'stopped'; readonly sinceStartMs: number };

@@ -8,6 +8,8 @@ export type App = {
   terminate(): void;
   /** Ends everything it started, at once. */
   kill(): void;
+  /** Process ids of gunicorn's workers now. */
+  workers(): readonly number[];
   /** Last lines of its output since its last start, without values of config. */
   tail(): readonly string[];
 };

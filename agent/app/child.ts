@@ -6,8 +6,8 @@ import { requireFreePort } from '../port.ts';
 import { createScrub } from '../scrub.ts';
 import type { App, OnExit } from './app.ts';
 import { parseEnvironmentFile } from './environment.ts';
-import { readLines } from './output.ts';
-import { endGroup, endRecordedGroup, recordGroup, withDeathSignal } from './process-group.ts';
+import { readLines } from './lines.ts';
+import { childrenOf, endGroup, endRecordedGroup, recordGroup, withDeathSignal } from './process-group.ts';
 
 const tailLines = 40;
 const lastWordsMs = 200;
@@ -17,10 +17,10 @@ type Child = {
   readonly environmentFile: string;
   readonly folder: string;
   readonly bind: { readonly host: string; readonly port: number };
-  /** Names whose values are kept out of what its output becomes. */
-  readonly configNames: readonly string[];
   /** Where the running process group is written down for an agent that comes after a killed one. */
   readonly recordFile: string;
+  /** Names whose values are kept out of what its output becomes. */
+  readonly configNames: readonly string[];
   readonly onLine: (line: string) => void;
   readonly onExit: OnExit;
 };
@@ -32,6 +32,7 @@ type Child = {
 export function createChildApp({ command, environmentFile, folder, bind, configNames, recordFile, onLine, onExit }: Child): App {
   const tail: string[] = [];
   let running: number | undefined;
+  let wasKilled = false;
 
   const signal = (target: number, name: NodeJS.Signals) => {
     try {
@@ -45,6 +46,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
     async start() {
       await endRecordedGroup(recordFile);
       tail.length = 0;
+      wasKilled = false;
       const [interpreter, ...args] = withDeathSignal(command);
       requireInterpreter(command[0]);
       // gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
@@ -65,14 +67,14 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       } catch (cause) {
         await endGroup(pid);
         running = undefined;
-        throw new Failure('STATE_UNWRITABLE', { path: recordFile, detail: (cause as NodeJS.ErrnoException).code ?? String(cause) }, { cause });
+        throw recordFailure(recordFile, cause as NodeJS.ErrnoException);
       }
       for (const stream of [child.stdout, child.stderr]) {
-        readLines(stream, (raw) => {
-          const line = scrub(raw);
+        const keep = (line: string) => {
           if (tail.push(line) > tailLines) tail.shift();
           onLine(line);
-        });
+        };
+        readLines(stream, keep, scrub);
       }
       const saidAll = new Promise((resolve) => child.once('close', resolve));
       child.once('exit', async (code, name) => {
@@ -81,7 +83,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
         // What it said last may say why. A daemon that left the group can hold the pipe for ever.
         await Promise.race([saidAll, wait(lastWordsMs)]);
         running = undefined;
-        onExit({ code, signal: name });
+        onExit({ code, signal: name, wasKilled });
       });
       return pid;
     },
@@ -89,10 +91,19 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       if (running !== undefined) signal(running, 'SIGTERM');
     },
     kill() {
+      wasKilled = true;
       if (running !== undefined) signal(-running, 'SIGKILL');
     },
+    workers: () => (running === undefined ? [] : childrenOf(running)),
     tail: () => tail,
   };
+}
+
+/** What a full disk or a full table of files makes of a start passes when there is room again. */
+function recordFailure(path: string, cause: NodeJS.ErrnoException): Failure {
+  const { code: detail = String(cause) } = cause;
+  if (!['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'].includes(detail)) return new Failure('STATE_UNWRITABLE', { path, detail }, { cause });
+  return new Failure('APP_SPAWN_FAILED', { detail: `${path} ${detail}` }, { cause });
 }
 
 function requireInterpreter(interpreter: string): void {

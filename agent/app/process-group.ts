@@ -34,14 +34,15 @@ const endMs = 5_000;
 
 /** SIGKILL to a whole process group; resolves when none of it runs any more, or after five seconds. */
 export async function endGroup(group: number): Promise<void> {
-  const deadline = performance.now() + endMs;
-  while (members(group).length > 0 && performance.now() < deadline) {
+  for (const deadline = performance.now() + endMs; performance.now() < deadline; await wait(5)) {
     try {
+      // Before anything is looked up: where no descriptor is left, /proc cannot be read.
       process.kill(-group, 'SIGKILL');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      return;
     }
-    await wait(5);
+    if (members(group).length === 0) return;
   }
 }
 
@@ -62,6 +63,15 @@ const members = (group: number): number[] =>
       const stat = Number.isInteger(pid) ? readStat(pid) : undefined;
       return stat !== undefined && stat.group === group && stat.state !== 'Z' && stat.state !== 'X';
     });
+
+/** Process ids of a process's children (proc_pid_children(5)); empty when it is gone. */
+export function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
 
 /** Fields 3, 5 and 22 of proc_pid_stat(5); the name before them may hold anything but ends at the last parenthesis. */
 function readStat(pid: number): { state: string; group: number; startedAtTicks: string } | undefined {

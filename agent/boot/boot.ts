@@ -30,13 +30,15 @@ export async function boot(host: Host, limits: Limits, say: Say, stop: AbortSign
   const failed = new AbortController();
   const phase = phases(limits, say, AbortSignal.any([stop, failed.signal]));
   const identity = await phase('identity', (s) => readIdentity(host.identity, s));
-  phase.setBudget(identity.userData.times.bootBudgetMs);
+  const { app, env, times } = identity.userData;
+  phase.setBudget(times.bootBudgetMs);
+  say({ event: 'identified', app, env, instance: identity.instance, budgetMs: times.bootBudgetMs });
   // Its client loads (20 to 35 ms) while the record is on its way; who needs it meets what goes wrong.
   host.s3().catch(() => {});
   const release = await phase('release', (s) => readRelease(host.ssm, identity.userData, s));
 
   const install = async () => {
-    const installed = await phase('installed', (s) => findInstalled(host.stateFolder, release.artifact, s));
+    const installed = await phase('installed', (s) => findInstalled(host.stateFolder, release, s));
     if (installed !== undefined) return installed;
     const s3 = await host.s3();
     const file = await phase('download', (s) => download(s3, release.artifact, host.stateFolder, limits, s));

@@ -1,10 +1,12 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type CauseReport, Failure } from '../../contract/causes.ts';
-import type { BootEvent, BootPhase } from '../../contract/events.ts';
-import { readLines } from '../app/output.ts';
+import type { AgentEvent, BootEvent, BootPhase } from '../../contract/events.ts';
+import { readLines } from '../app/lines.ts';
 import { sayExit } from '../app/restart.ts';
+import { fullJitterMs } from '../jitter.ts';
+import type { Limits } from '../limits.ts';
 import type { BootMessage } from './main.ts';
 import type { Launch } from './prepare.ts';
 
@@ -15,8 +17,9 @@ export type BootProcess = {
   stop(): Promise<void>;
 };
 
+type SpawnFailed = Extract<AgentEvent, { event: 'boot-spawn-failed' }>;
 type Listener = {
-  readonly onEvent: (event: BootEvent) => void;
+  readonly onEvent: (event: BootEvent | SpawnFailed) => void;
   readonly onLine: (line: string) => void;
   readonly onLaunch: (launch: Launch) => void;
   readonly onFailure: (report: CauseReport) => void;
@@ -24,10 +27,15 @@ type Listener = {
 
 const stopMs = 3_000;
 
-/** Runs the boot in a process of its own, at once; it is listened to when the caller is ready. A death of the process is BOOT_CRASHED. */
-export function startBoot(userDataFile: string | undefined): BootProcess {
+/** What a host says that has no room for another process or file just now (fork(2), pipe(2)). */
+const passing: ReadonlySet<string> = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
+
+/**
+ * Runs the boot in a process of its own, at once; it is listened to when the caller is ready. A death of the process is BOOT_CRASHED. A host that lets
+ * no process start is asked again, until it does or the caller stops it.
+ */
+export function startBoot(userDataFile: string | undefined, limits: Pick<Limits, 'retryBaseMs' | 'retryCapMs'>): BootProcess {
   const program = fileURLToPath(new URL('./main.ts', import.meta.url));
-  const child = fork(program, userDataFile === undefined ? [] : [userDataFile], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   const listener = Promise.withResolvers<Listener>();
   const tell = (what: (to: Listener) => void) => void listener.promise.then(what);
   let phase: BootPhase | 'its start' = 'its start';
@@ -38,8 +46,7 @@ export function startBoot(userDataFile: string | undefined): BootProcess {
   };
   const crashed = (exit: string, cause?: unknown) => end((to) => to.onFailure(new Failure('BOOT_CRASHED', { exit, phase }, { cause }).report));
 
-  if (child.stderr !== null) readLines(child.stderr, (line) => tell((to) => to.onLine(line)));
-  child.on('message', (message: BootMessage) => {
+  const onMessage = (message: BootMessage) => {
     if (message.event === 'launch') return end((to) => to.onLaunch(message.launch));
     if (message.event === 'boot-failed') {
       const { event: _, ...report } = message;
@@ -47,18 +54,42 @@ export function startBoot(userDataFile: string | undefined): BootProcess {
     }
     if (message.event === 'phase-started') phase = message.phase;
     tell((to) => to.onEvent(message));
-  });
-  child.once('error', (error: NodeJS.ErrnoException) => crashed(error.code ?? error.message, error));
-  // After its last words.
-  child.once('close', (code, signal) => crashed(sayExit({ code, signal })));
+  };
+
+  let child: ChildProcess | undefined;
+  let again: NodeJS.Timeout | undefined;
+  const start = (attempt: number) => {
+    const failed = (error: NodeJS.ErrnoException) => {
+      const detail = error.code ?? error.message;
+      if (!passing.has(detail) || hasEnded) return crashed(detail, error);
+      const retryInMs = fullJitterMs(attempt, limits.retryBaseMs, limits.retryCapMs, Math.random());
+      tell((to) => to.onEvent({ event: 'boot-spawn-failed', detail, retryInMs }));
+      again = setTimeout(() => start(attempt + 1), retryInMs);
+    };
+    let started: ChildProcess;
+    try {
+      started = fork(program, userDataFile === undefined ? [] : [userDataFile], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    } catch (error) {
+      return failed(error as NodeJS.ErrnoException);
+    }
+    started.once('error', failed);
+    if (started.pid === undefined) return;
+    child = started;
+    if (child.stderr !== null) readLines(child.stderr, (line) => tell((to) => to.onLine(line)));
+    child.on('message', onMessage);
+    // After its last words.
+    child.once('close', (code, signal) => crashed(sayExit({ code, signal })));
+  };
+  start(0);
   return {
     listen: listener.resolve,
     async stop() {
       end(() => {});
-      if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+      clearTimeout(again);
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');
       child.kill('SIGTERM');
-      const deadline = setTimeout(() => child.kill('SIGKILL'), stopMs);
+      const deadline = setTimeout((process) => process.kill('SIGKILL'), stopMs, child);
       await exit;
       clearTimeout(deadline);
     },

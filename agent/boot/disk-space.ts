@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, type StatsFs, statfsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, type StatsFs, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Failure } from '../../contract/causes.ts';
 import type { Artifact } from '../../contract/release.ts';
@@ -18,7 +18,9 @@ export function reserveSpace(folder: string, artifact: Artifact): void {
   const free = onDisk(folder, { bytes: 0, inodes: 1 }, () => {
     mkdirSync(dirname(folder), { recursive: true });
     // Not recursive: that says ENOENT on a read-only file system.
-    if (!existsSync(folder)) mkdirSync(folder, { mode: 0o750 });
+    if (!existsSync(folder)) mkdirSync(folder);
+    // Whatever the umask: the app runs as another user, of the folder's group.
+    chmodSync(folder, 0o750);
     return statfsSync(folder);
   });
   const wanted = wantedFor(artifact, free.bsize);

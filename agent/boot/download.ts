@@ -7,10 +7,10 @@ import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from '@a
 import { Failure } from '../../contract/causes.ts';
 import type { Artifact } from '../../contract/release.ts';
 import { serviceFailure } from '../aws.ts';
+import { fullJitterMs } from '../jitter.ts';
 import type { Limits } from '../limits.ts';
 import { onDisk, reserveSpace } from './disk-space.ts';
 import { boundGarbage } from './garbage.ts';
-import { jitteredWaitMs } from './phases.ts';
 import { objectName, releasePaths, releasesFolder } from './release-paths.ts';
 
 declare const verified: unique symbol;
@@ -57,7 +57,7 @@ async function fetchWhole(s3: S3Client, artifact: Artifact, path: string, limits
         if (!last.isTransient || connection >= limits.downloadConnections) throw last;
         fruitless = part.receivedBytes() > before ? 0 : fruitless + 1;
       }
-      await wait(jitteredWaitMs(fruitless, limits, Math.random), undefined, { signal }).catch(() => {
+      await wait(fullJitterMs(fruitless, limits.retryBaseMs, limits.retryCapMs, Math.random()), undefined, { signal }).catch(() => {
         throw last;
       });
     }

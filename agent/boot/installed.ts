@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { agentNames } from '../../contract/artifact-path.ts';
-import { firstProblem } from '../../contract/document.ts';
-import { type Manifest, manifestSchema } from '../../contract/manifest.ts';
 import type { Sha256 } from '../../contract/names.ts';
-import type { Artifact } from '../../contract/release.ts';
+import type { Release } from '../../contract/release.ts';
 import { diskFailure } from './disk-space.ts';
+import { readManifest } from './manifest.ts';
 import { releasePaths, releasesFolder } from './release-paths.ts';
 import type { ReleaseTree } from './unpack.ts';
 
@@ -26,22 +25,20 @@ export function writeInstallList(path: string, files: readonly InstalledFile[]):
 }
 
 /**
- * The tree of this artifact when an earlier boot installed it and every file still has the path, size and sha256 of the list written then;
- * undefined when it has to be fetched. What is left of a broken-off install is removed, and so is a tree that differs. Throws STATE_UNWRITABLE when that fails.
+ * The tree of this release's artifact when an earlier boot installed it and every file still has the path, size and sha256 of the list written then;
+ * undefined when it has to be fetched, also because the record says something else of it. What is left of a broken-off install is removed, and so is a tree that differs. Throws STATE_UNWRITABLE when that fails.
  *
  * Nothing here trusts the order in which the disk was written: after a power cut any of tree and list may be missing, empty or old,
  * and each of these is a difference. So an install needs no sync on its way to ready.
  */
-export async function findInstalled(stateFolder: string, artifact: Artifact, signal: AbortSignal): Promise<ReleaseTree | undefined> {
-  const { tree, list } = releasePaths(stateFolder, artifact);
+export async function findInstalled(stateFolder: string, release: Release, signal: AbortSignal): Promise<ReleaseTree | undefined> {
+  const { tree, list } = releasePaths(stateFolder, release.artifact);
   for (const name of namesIn(releasesFolder(stateFolder))) {
     if (name.endsWith('.partial')) remove(join(releasesFolder(stateFolder), name));
   }
-  const manifest = (await isAsListed(tree, list, signal)) ? readManifest(join(tree, 'manifest.json')) : undefined;
-  if (manifest !== undefined) return { path: tree, manifest } as ReleaseTree;
-  remove(list);
-  remove(tree);
-  return undefined;
+  const whole = await wholeTree(tree, list, release, signal);
+  if (whole === undefined) for (const path of [list, tree]) remove(path);
+  return whole;
 }
 
 /** Removes everything but release `keep` from the releases on disk. Throws STATE_UNWRITABLE. */
@@ -79,11 +76,11 @@ function remove(path: string): void {
   }
 }
 
-async function isAsListed(tree: string, list: string, signal: AbortSignal): Promise<boolean> {
+async function wholeTree(tree: string, list: string, release: Release, signal: AbortSignal): Promise<ReleaseTree | undefined> {
   try {
     const text = readFileSync(list, 'utf8');
     const body = text.slice(0, -65);
-    if (text !== `${body}${hash('sha256', body)}\n`) return false;
+    if (text !== `${body}${hash('sha256', body)}\n`) return undefined;
     const expected = new Set(body.split('\n').slice(1, -1));
     const reader = fileReader();
     let found = 0;
@@ -92,12 +89,12 @@ async function isAsListed(tree: string, list: string, signal: AbortSignal): Prom
         await setImmediate();
         signal.throwIfAborted();
       }
-      if (!expected.has(lineOf({ path, ...reader(join(tree, path)) }))) return false;
+      if (!expected.has(lineOf({ path, ...reader(join(tree, path)) }))) return undefined;
     }
-    return found === expected.size;
+    return found === expected.size ? ({ path: tree, manifest: readManifest(tree, release) } as ReleaseTree) : undefined;
   } catch {
     signal.throwIfAborted();
-    return false;
+    return undefined;
   }
 }
 
@@ -131,9 +128,4 @@ function fileReader(): (path: string) => { readonly sizeBytes: number; readonly 
       closeSync(descriptor);
     }
   };
-}
-
-function readManifest(path: string): Manifest | undefined {
-  const manifest: unknown = JSON.parse(readFileSync(path, 'utf8'));
-  return firstProblem(manifestSchema, manifest) === undefined ? (manifest as Manifest) : undefined;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { asFailure, Failure } from '../../contract/causes.ts';
 import type { BootEvent, BootPhase } from '../../contract/events.ts';
+import { fullJitterMs } from '../jitter.ts';
 import type { Limits } from '../limits.ts';
 
 export type Say = (event: BootEvent) => void;
@@ -11,10 +12,6 @@ type RunPhase = {
   /** Moves the deadline: `budgetMs` from the start of the boot. */
   setBudget(budgetMs: number): void;
 };
-
-/** Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): milliseconds before attempt `attempt + 1`. */
-export const jitteredWaitMs = (attempt: number, limits: Pick<Limits, 'retryBaseMs' | 'retryCapMs'>, random: () => number): number =>
-  Math.floor(random() * Math.min(limits.retryCapMs, limits.retryBaseMs * 2 ** Math.min(attempt, 30)));
 
 /**
  * One deadline over all phases of a boot. A transient Failure is retried with full jitter until the deadline and then thrown itself;
@@ -44,7 +41,7 @@ export function phases(limits: Limits, say: Say, stop: AbortSignal): RunPhase {
         last = asFailure(thrown);
         if (!last.isTransient) throw last;
       }
-      const retryInMs = jitteredWaitMs(attempt, limits, Math.random);
+      const retryInMs = fullJitterMs(attempt, limits.retryBaseMs, limits.retryCapMs, Math.random());
       if (now() - startedAt + retryInMs >= budgetMs) throw last;
       say({ event: 'phase-retried', phase: name, attempt, retryInMs, ...last.report });
       await wait(retryInMs, undefined, { signal: stop }).catch(() => {

@@ -3,10 +3,12 @@ import { dirname, join } from 'node:path';
 import { Failure } from '../../contract/causes.ts';
 import type { Manifest } from '../../contract/manifest.ts';
 import type { Release } from '../../contract/release.ts';
+import type { UserData } from '../../contract/user-data.ts';
 import { environmentFile } from '../app/environment.ts';
 import { environmentName, gunicornConfig, gunicornConfigName } from '../app/gunicorn.ts';
 import type { Host } from './boot.ts';
 import type { Config } from './config.ts';
+import { diskFailure } from './disk-space.ts';
 import type { Identity } from './identity.ts';
 import { pruneReleases } from './installed.ts';
 import type { ReleaseTree } from './unpack.ts';
@@ -22,11 +24,12 @@ export type Launch = {
   readonly commit: string;
   readonly config: Readonly<Record<string, number>>;
   readonly manifest: Manifest;
+  readonly times: UserData['times'];
 };
 
 /**
  * Makes the tree a virtual environment of this host's interpreter, writes the environment file (0400) and gunicorn's configuration,
- * switches `current`, and removes every other release. Throws INTERPRETER_MISSING, CONFIG_UNDELIVERABLE, STATE_UNWRITABLE.
+ * switches `current`, and removes every other release. Throws INTERPRETER_MISSING, CONFIG_UNDELIVERABLE, DISK_FULL, INODES_FULL, STATE_UNWRITABLE.
  */
 export async function prepare(host: Host, identity: Identity, release: Release, tree: ReleaseTree, config: Config): Promise<Launch> {
   const { app, env, number, commit } = release;
@@ -52,11 +55,11 @@ export async function prepare(host: Host, identity: Identity, release: Release, 
     replaceLink(join(host.stateFolder, 'current'), tree.path);
     await pruneReleases(host.stateFolder, release.artifact.sha256);
   } catch (thrown) {
-    if (thrown instanceof Failure) throw thrown;
-    const { code, path } = thrown as NodeJS.ErrnoException;
-    throw new Failure('STATE_UNWRITABLE', { path: path ?? host.stateFolder, detail: code ?? String(thrown) }, { cause: thrown });
+    const { path = '' } = thrown as NodeJS.ErrnoException;
+    throw diskFailure(thrown, path.startsWith(host.stateFolder) ? host.stateFolder : host.runtimeFolder, { bytes: Buffer.byteLength(environment), inodes: 2 });
   }
-  return { app, env, instance: identity.instance, address: identity.address, release: number, commit, config: release.config, manifest };
+  const { instance, address, userData } = identity;
+  return { app, env, instance, address, release: number, commit, config: release.config, manifest, times: userData.times };
 }
 
 // What `python -m venv` writes, less the parts only pip needs (PEP 405).
@@ -68,16 +71,23 @@ function makeVirtualEnvironment(tree: string, interpreter: string, version: stri
   }
   const real = realpathSync(interpreter);
   replaceFile(join(tree, 'pyvenv.cfg'), `home = ${dirname(real)}\ninclude-system-site-packages = false\nversion = ${version}\n`, 0o640);
-  mkdirSync(join(tree, 'bin'), { recursive: true, mode: 0o750 });
+  mkdirSync(join(tree, 'bin'), { recursive: true });
+  // Whatever the umask: the app runs as another user, of the folder's group.
+  chmodSync(join(tree, 'bin'), 0o750);
   replaceLink(join(tree, 'bin', 'python'), real);
 }
 
 function replaceFile(path: string, text: string, mode: number): void {
   const partial = `${path}.partial`;
   rmSync(partial, { force: true });
-  writeFileSync(partial, text, { mode, flag: 'wx' });
-  chmodSync(partial, mode);
-  renameSync(partial, path);
+  try {
+    writeFileSync(partial, text, { mode, flag: 'wx' });
+    chmodSync(partial, mode);
+    renameSync(partial, path);
+  } catch (thrown) {
+    rmSync(partial, { force: true });
+    throw thrown;
+  }
 }
 
 function replaceLink(path: string, target: string): void {

@@ -1,24 +1,9 @@
 import { createHash, type Hash, hash } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  createReadStream,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, closeSync, constants, createReadStream, fchmodSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress, constants as zlib } from 'node:zlib';
 import { Failure } from '../../contract/causes.ts';
-import { firstProblem } from '../../contract/document.ts';
-import { type Manifest, manifestSchema } from '../../contract/manifest.ts';
+import type { Manifest } from '../../contract/manifest.ts';
 import type { Release } from '../../contract/release.ts';
 import type { Entry } from './archive-entry.ts';
 import { archiveReader } from './archive-reader.ts';
@@ -26,6 +11,7 @@ import { diskFailure } from './disk-space.ts';
 import type { VerifiedFile } from './download.ts';
 import { boundGarbage } from './garbage.ts';
 import { type InstalledFile, writeInstallList } from './installed.ts';
+import { readManifest } from './manifest.ts';
 import { objectName, releasePaths } from './release-paths.ts';
 
 declare const unpacked: unique symbol;
@@ -65,7 +51,7 @@ export async function unpack(file: VerifiedFile, release: Release, stateFolder: 
     await pipeline(source, decompress, read, { signal });
     if (decompress.bytesWritten !== statSync(file.path).size) throw new Failure('ARCHIVE_CORRUPT', { object, detail: 'something follows its end' });
     reader.end();
-    const manifest = readManifest(join(partialTree, 'manifest.json'), release);
+    const manifest = readManifest(partialTree, release);
     writeInstallList(list, writer.files);
     renameSync(partialTree, tree);
     return { path: tree, manifest } as ReleaseTree;
@@ -148,20 +134,3 @@ function treeWriter(folder: string) {
 }
 
 const emptySha256 = hash('sha256', '');
-
-function readManifest(path: string, release: Release): Manifest {
-  const invalid = (at: string, problem: string) => new Failure('MANIFEST_INVALID', { object: objectName(release.artifact), path: at, problem });
-  let manifest: Manifest;
-  try {
-    manifest = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw invalid('/', 'is not JSON');
-    throw error;
-  }
-  const wrong = firstProblem(manifestSchema, manifest);
-  if (wrong !== undefined) throw invalid(wrong.path, wrong.problem);
-  for (const field of ['app', 'python', 'platform'] as const) {
-    if (manifest[field] !== release[field]) throw invalid(`/${field}`, `is ${manifest[field]}, the record says ${release[field]}`);
-  }
-  return manifest;
-}

@@ -10,13 +10,13 @@ type Sources = { readonly readiness: () => Readiness; readonly status: () => Sta
 
 /**
  * Serves `/readyz` and `/livez` on the health port and the full status on a unix socket, all from memory.
- * Throws HEALTH_PORT_IN_USE.
+ * Throws HEALTH_PORT_IN_USE, SETTING_INVALID for an address or a socket path that cannot be listened on.
  */
 export async function serveHealth(bind: { host: string; port: number; statusSocket: string }, { readiness, status }: Sources): Promise<HealthServer> {
   const health = plainServer();
   health.get('/readyz', async (_, reply) => {
     const body = readiness();
-    return reply.code(body.state === 'ready' ? 200 : 503).send(body);
+    return reply.code(body.state === 'ready' && body.cause === undefined ? 200 : 503).send(body);
   });
   health.get('/livez', async () => ({ alive: true }));
   const local = plainServer();
@@ -24,12 +24,20 @@ export async function serveHealth(bind: { host: string; port: number; statusSock
   try {
     await health.listen({ host: bind.host, port: bind.port });
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown;
-    throw new Failure('HEALTH_PORT_IN_USE', { address: `${bind.host}:${bind.port}`, holder: portHolder(bind.port) }, { cause: thrown });
+    const { code = String(thrown) } = thrown as NodeJS.ErrnoException;
+    const address = `${bind.host}:${bind.port}`;
+    if (code !== 'EADDRINUSE') throw new Failure('SETTING_INVALID', { setting: 'PINION_BIND', problem: `${address} ${code}` }, { cause: thrown });
+    throw new Failure('HEALTH_PORT_IN_USE', { address, holder: portHolder(bind.port) }, { cause: thrown });
   }
-  // A socket file outlives a killed agent.
-  rmSync(bind.statusSocket, { force: true });
-  await local.listen({ path: bind.statusSocket });
+  try {
+    // A socket file outlives a killed agent.
+    rmSync(bind.statusSocket, { force: true });
+    await local.listen({ path: bind.statusSocket });
+  } catch (thrown) {
+    await health.close();
+    const { code = String(thrown) } = thrown as NodeJS.ErrnoException;
+    throw new Failure('SETTING_INVALID', { setting: 'RUNTIME_DIRECTORY', problem: `${bind.statusSocket} ${code}` }, { cause: thrown });
+  }
   const address = health.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : bind.port,

@@ -2,13 +2,16 @@ import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { HeadBucketCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
 import { GetParameterCommand } from '@aws-sdk/client-ssm';
 import t from 'tap';
 import { createClients, type ServiceCall, serviceFailure } from '../../agent/aws.ts';
+import { phases } from '../../agent/boot/phases.ts';
 import { readRelease } from '../../agent/boot/release.ts';
 import { createImds } from '../../agent/imds.ts';
 import { Failure } from '../../contract/causes.ts';
+import type { BootEvent } from '../../contract/events.ts';
+import { type Fault, jsonError, type SeenRequest, xmlError } from '../support/faulting-proxy.ts';
 import { faultBefore, makeRecord, makeUserData, quickLimits, startCloud, startMetadata, useEnvironment } from '../support/pinned.ts';
 import { needsNamespaces } from '../support/tool.ts';
 
@@ -18,9 +21,9 @@ const recordText = JSON.stringify(makeRecord());
 const userData = makeUserData(await cloud.putRecord(recordText), recordText);
 
 /** As on a host: nothing in the environment, all of it from the metadata service. */
-async function host(t: Parameters<typeof faultBefore>[0]) {
+async function host(t: Parameters<typeof faultBefore>[0], credentials?: Parameters<typeof startMetadata>[1]) {
   const proxy = await faultBefore(t, cloud.endpoint);
-  const { imds: fake, proxy: metadata } = await startMetadata(t);
+  const { imds: fake, proxy: metadata } = await startMetadata(t, credentials);
   const none = { AWS_REGION: undefined, AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
   useEnvironment(t, { ...none, AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' });
   const clients = createClients(createImds(metadata.url, quickLimits), quickLimits);
@@ -145,6 +148,67 @@ t.test('F45: a name that does not resolve at first is retried until it does', as
   for (const retry of retries) t.match(retry, { cause: 'SSM_UNAVAILABLE', sentence: /does not answer GetParameter: (ENOTFOUND|EAI_AGAIN)$/ });
   t.match(lines.at(-1), { number: userData.release });
   t.comment(`${retries.length} failed look-ups, the release read after ${lines.at(-1)?.ms} ms`);
+});
+
+/** The time a request was signed with, as its `x-amz-date` says it: `20261123T065832Z`. */
+const signedAtMs = ({ headers }: SeenRequest) => Date.parse(String(headers['x-amz-date']).replace(/(....)(..)(..T..)(..)(..Z)/, '$1-$2-$3:$4:$5'));
+
+/** A service whose clock is `shiftMs` ahead of this host's, and that refuses a request with `refusal` when its time is over five minutes off. */
+const skewedService =
+  (shiftMs: number, refusal: Fault & { do: 'answer' }) =>
+  (seen: SeenRequest): Fault => {
+    const nowMs = Date.now() + shiftMs;
+    if (Math.abs(signedAtMs(seen) - nowMs) <= 300_000) return { do: 'date', shiftMs };
+    return { ...refusal, headers: { ...refusal.headers, date: new Date(nowMs).toUTCString() } };
+  };
+const answer = (fault: Fault) => fault as Fault & { do: 'answer' };
+
+for (const [off, shiftMs, says] of [
+  ['ten minutes behind', 600_000, /is (599|600|601) s off from/],
+  ['two years ahead', -63_072_000_000, /is 6307(1999|2000|2001) s off from/],
+] as const) {
+  t.test(`F10: a clock ${off} is found from the Date of the service, told once with the seconds, and signed around`, async (t) => {
+    for (const name of ['RequestTimeTooSkewed', 'InvalidSignatureException', 'SignatureDoesNotMatch']) {
+      const proxy = await faultBefore(t, cloud.endpoint);
+      proxy.fault({ target: 'AmazonSSM.GetParameter' }, skewedService(shiftMs, answer(jsonError(name, 'Signature expired', 403))));
+      proxy.fault({ path: /^\/none/ }, skewedService(shiftMs, answer(xmlError(name, 403))));
+      const { ssm, s3 } = createClients(undefined, quickLimits);
+      const events: BootEvent[] = [];
+      const phase = phases(quickLimits, (event) => events.push(event), signal);
+      const read = () => phase('release', (s) => readRelease(ssm, userData, s));
+      t.equal((await read()).number, userData.release);
+      const retries = events.filter(({ event }) => event === 'phase-retried');
+      t.match(retries, [{ cause: 'CLOCK_SKEWED', sentence: says }], name);
+      t.match(retries, [{ sentence: /from SSM$/ }]);
+      await read();
+      t.equal(proxy.requests.length, 3, 'the second read is signed with the time of the service at once');
+      const get = async () => (await s3()).send(new GetObjectCommand({ Bucket: 'none', Key: 'key' }));
+      await t.rejects(get(), { code: 'CLOCK_SKEWED', message: /from S3$/ });
+      await t.rejects(get(), { name: 'NoSuchBucket' });
+      (await s3()).destroy();
+      ssm.destroy();
+    }
+  });
+}
+
+t.test('F10: credentials that seem to have ended two years ago are used', async (t) => {
+  const expiration = new Date(Date.now() - 63_072_000_000);
+  const { proxy, clients } = await host(t, () => ({ accessKeyId: 'AKIAINSTANCE', secretAccessKey: 'secret', sessionToken: 'session', expiration }));
+  await t.resolves(readRelease(clients.ssm, userData, signal));
+  t.match(proxy.requests[0]?.headers.authorization, /Credential=AKIAINSTANCE/);
+});
+
+t.test('F10: a request signed with the time of the service and refused all the same is not the clock', async (t) => {
+  const proxy = await faultBefore(t, cloud.endpoint);
+  const rule = proxy.fault({}, skewedService(600_000, answer(jsonError('InvalidSignatureException', 'Signature expired'))));
+  const { ssm } = createClients(undefined, quickLimits);
+  const read = () => readRelease(ssm, userData, signal);
+  await t.rejects(read(), { code: 'CLOCK_SKEWED', isTransient: true });
+  rule.remove();
+  const date = () => new Date(Date.now() + 600_000).toUTCString();
+  proxy.fault({}, () => ({ ...answer(jsonError('InvalidSignatureException', 'wrong secret')), headers: { date: date() } }));
+  await t.rejects(read(), { code: 'SSM_UNAVAILABLE' });
+  await t.rejects(read(), { code: 'SSM_UNAVAILABLE' });
 });
 
 t.test('what the SDK throws becomes one cause', async (t) => {

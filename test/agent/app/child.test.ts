@@ -9,6 +9,8 @@ import { environmentFile } from '../../../agent/app/environment.ts';
 import type { Exit } from '../../../agent/app/restart.ts';
 import { freePort } from '../../support/free-port.ts';
 
+const secret = 'a "b" $c `d` \\e';
+
 /** A child app that is a shell script, with its lines and exits to wait for. */
 async function scripted(t: Test, script: string, variables: [string, string][] = []) {
   const folder = t.testdir({ 'app.env': environmentFile([['PATH', '/usr/bin:/bin'], ...variables]), program: `#!/bin/sh\n${script}\n` });
@@ -54,7 +56,7 @@ const isAlive = (pid: number) => {
 };
 
 t.test('its environment is the environment file and nothing else', async (t) => {
-  const { app, lines, exits, until } = await scripted(t, 'env | sort; echo end', [['GREETING', 'a "b" $c `d` \\e']]);
+  const { app, lines, exits, until } = await scripted(t, 'env | sort; echo end', [['GREETING', secret]]);
   await app.start();
   await until(() => exits.length === 1);
   // The shell adds a few of its own.
@@ -68,7 +70,7 @@ t.test('a stop ends the process; one that ignores TERM needs the kill', async (t
   await polite.until(() => polite.lines.includes('up'));
   polite.app.terminate();
   await polite.until(() => polite.exits.length === 1);
-  t.same(polite.exits, [{ code: 0, signal: null }]);
+  t.same(polite.exits, [{ code: 0, signal: null, wasKilled: false }]);
 
   const deaf = await scripted(t, 'trap "echo no" TERM; echo up; while :; do sleep 0.01; done');
   await deaf.app.start();
@@ -78,14 +80,14 @@ t.test('a stop ends the process; one that ignores TERM needs the kill', async (t
   t.equal(deaf.exits.length, 0);
   deaf.app.kill();
   await deaf.until(() => deaf.exits.length === 1);
-  t.same(deaf.exits, [{ code: null, signal: 'SIGKILL' }]);
+  t.same(deaf.exits, [{ code: null, signal: 'SIGKILL', wasKilled: true }]);
 });
 
 t.test('what it left behind in its group is ended before its exit is told', async (t) => {
   const { app, lines, exits, until } = await scripted(t, 'sleep 600 & echo $!; exit 3');
   await app.start();
   await until(() => exits.length === 1);
-  t.same(exits, [{ code: 3, signal: null }]);
+  t.same(exits, [{ code: 3, signal: null, wasKilled: false }]);
   t.notOk(isAlive(Number(lines[0])));
 });
 

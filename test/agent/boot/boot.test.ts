@@ -9,7 +9,7 @@ import { boot } from '../../../agent/boot/boot.ts';
 import { releasePaths } from '../../../agent/boot/release-paths.ts';
 import type { Limits } from '../../../agent/limits.ts';
 import type { BootEvent } from '../../../contract/events.ts';
-import { compress, end, leftIn, manifestEntry, manifestText, rawEntry, rawFolder } from '../../support/archive-bytes.ts';
+import { compress, end, leftIn, manifest, rawEntry, rawFolder } from '../../support/archive-bytes.ts';
 import { throttled, xmlError } from '../../support/faulting-proxy.ts';
 import { faultBefore, makeRecord, makeUserData, quickLimits, startCloud } from '../../support/pinned.ts';
 import { startBucket } from '../../support/s3-artifact.ts';
@@ -19,9 +19,12 @@ type Tap = Parameters<typeof faultBefore>[0] & { testdir(): string };
 const cloud = await startCloud(t);
 const bucket = await startBucket(t, cloud.endpoint);
 const appText = 'app = print\n';
-const archive = Buffer.concat([manifestEntry, rawFolder('app'), rawEntry({ name: 'app/app.py', contents: appText }), end]);
-const stored = await bucket.put(compress(archive));
-const artifact = { ...stored, files: 2, unpackedBytes: manifestText.length + appText.length };
+/** An artifact in the bucket whose manifest asks for the names of `config`. */
+async function stored(config: Readonly<Record<string, number>>) {
+  const contents = JSON.stringify({ ...manifest, config: Object.keys(config) });
+  const entries = [rawEntry({ name: 'manifest.json', contents }), rawFolder('app'), rawEntry({ name: 'app/app.py', contents: appText }), end];
+  return { ...(await bucket.put(compress(Buffer.concat(entries)))), files: 2, unpackedBytes: contents.length + appText.length };
+}
 const values = new Map(Array.from({ length: 25 }, (_, index) => [`NAME_${index}`, `s3cret-${index}`]));
 for (const [name, value] of values) await cloud.putConfig(name, value);
 
@@ -47,9 +50,10 @@ async function host(t: Tap) {
     events.push(event);
     if (event.event === 'phase-retried') retried.resolve();
   };
-  const run = async ({ config, key = artifact.key, limits: changes = {}, stop = new AbortController().signal }: Options) => {
+  const run = async ({ config, key, limits: changes = {}, stop = new AbortController().signal }: Options) => {
     const limits = { ...quickLimits, ...changes };
-    const text = JSON.stringify(makeRecord({ artifact: { ...artifact, key }, config }));
+    const artifact = await stored(config);
+    const text = JSON.stringify(makeRecord({ artifact: { ...artifact, ...(key !== undefined && { key }) }, config }));
     const userData = makeUserData(await cloud.putRecord(text), text);
     const path = join(folder, 'user-data');
     writeFileSync(path, JSON.stringify(userData));
@@ -88,9 +92,10 @@ t.test('config that fails for good ends a download that hangs: its cause is told
     proxy.fault(gets, fault);
     const held = proxy.fault(configCalls, { do: 'hold' });
     const asked = proxy.next(gets);
-    const booting = run({ config: { NAME_0: 1, NAME_1: 99 }, limits: slow });
+    const config = { NAME_0: 1, NAME_1: 99 };
+    const booting = run({ config, limits: slow });
     await asked;
-    const { partialFile } = releasePaths(stateFolder, artifact);
+    const { partialFile } = releasePaths(stateFolder, await stored(config));
     while (fault.do === 'stallAfter' && statSync(partialFile).size < fault.bytes) await setImmediate();
     const startedAt = performance.now();
     held.release();

@@ -1,10 +1,14 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { startBoot } from '../../../agent/boot/child.ts';
 import type { Launch } from '../../../agent/boot/prepare.ts';
+import { defaultLimits } from '../../../agent/limits.ts';
 import type { CauseReport } from '../../../contract/causes.ts';
-import type { BootEvent } from '../../../contract/events.ts';
+import type { AgentEvent } from '../../../contract/events.ts';
+import { makeUserData } from '../../support/pinned.ts';
 
 const crash = fileURLToPath(new URL('../../fixtures/boot/crash.mjs', import.meta.url));
 
@@ -16,9 +20,9 @@ function bootWith(t: Test, userData: string, variables: Record<string, string>) 
     for (const name of ['STATE_DIRECTORY', 'RUNTIME_DIRECTORY', ...Object.keys(variables)]) delete process.env[name];
   });
   const lines: string[] = [];
-  const events: BootEvent[] = [];
-  return new Promise<{ launch?: Launch; report?: CauseReport; lines: string[]; events: BootEvent[] }>((resolve) => {
-    const boot = startBoot(join(folder, 'user-data.json'));
+  const events: AgentEvent[] = [];
+  return new Promise<{ launch?: Launch; report?: CauseReport; lines: string[]; events: AgentEvent[] }>((resolve) => {
+    const boot = startBoot(join(folder, 'user-data.json'), defaultLimits);
     boot.listen({
       onEvent: (event) => events.push(event),
       onLine: (line) => lines.push(line),
@@ -49,10 +53,21 @@ t.test('F17: a crash outside every try and a kill are told with the phase; the c
   }
 });
 
+t.test('a SIGTERM that the agent did not send is told as what ended it', async (t) => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.teardown(() => silent.close());
+  const AWS_ENDPOINT_URL = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const variables = { AWS_ENDPOINT_URL, AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x', CRASH_IN: 'release', CRASH_BY: 'SIGTERM' };
+  const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${crash}`;
+  const { report } = await bootWith(t, JSON.stringify(makeUserData(1, '')), { ...variables, NODE_OPTIONS });
+  t.match(report, { cause: 'BOOT_CRASHED', sentence: /ended with SIGTERM in release/ });
+});
+
 t.test('a stop ends it at once, and nothing is told any more', async (t) => {
   const folder = t.testdir({ 'user-data.json': '{}' });
   const told: string[] = [];
-  const boot = startBoot(join(folder, 'user-data.json'));
+  const boot = startBoot(join(folder, 'user-data.json'), defaultLimits);
   boot.listen({ onEvent: () => {}, onLine: () => {}, onLaunch: () => told.push('launch'), onFailure: ({ cause }) => told.push(cause) });
   await boot.stop();
   t.same(told, []);

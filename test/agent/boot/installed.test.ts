@@ -30,7 +30,7 @@ async function installed(t: { testdir(): string }) {
   await unpack(downloaded(state, release, archive), release, state, signal);
   return { state, ...releasePaths(state, artifact) };
 }
-const find = (state: string) => findInstalled(state, artifact, signal);
+const find = (state: string) => findInstalled(state, release, signal);
 
 t.test('S46: a tree that is as it was unpacked is found, and the agent may have made it a virtual environment', async (t) => {
   const { state, tree } = await installed(t);
@@ -117,6 +117,16 @@ t.test('a manifest that this agent does not know is fetched again', async (t) =>
   t.equal(await find(state), undefined);
 });
 
+t.test('a record that asks for other config than the tree has its tree fetched again, and refused there', async (t) => {
+  const { state } = await installed(t);
+  const other = { ...release, config: { NAME: 1 } };
+  t.equal(await findInstalled(state, other, signal), undefined);
+  t.same(leftIn(state), []);
+  const refused = { code: 'MANIFEST_INVALID', message: /\/config: is empty, the record says NAME/ };
+  await t.rejects(unpack(downloaded(state, other, archive), other, state, signal), refused);
+  t.same(leftIn(state), []);
+});
+
 t.test('S27: foreign and left-over things do no harm', async (t) => {
   t.equal(await find(join(t.testdir(), 'not-there')), undefined);
   const asFile = t.testdir({ releases: 'a file' });
@@ -135,8 +145,8 @@ t.test('stopped while it compares, it keeps the tree', async (t) => {
   const other = releaseOf(bytes, { files: 201, unpackedBytes: manifestText.length + 200 });
   const state = t.testdir();
   await unpack(downloaded(state, other, bytes), other, state, signal);
-  await t.rejects(findInstalled(state, other.artifact, AbortSignal.abort(new Error('told to stop'))), /told to stop/);
-  t.ok(await findInstalled(state, other.artifact, signal));
+  await t.rejects(findInstalled(state, other, AbortSignal.abort(new Error('told to stop'))), /told to stop/);
+  t.ok(await findInstalled(state, other, signal));
 });
 
 t.test('every release but one is pruned', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { jitteredWaitMs, phases } from '../../../agent/boot/phases.ts';
+import { phases } from '../../../agent/boot/phases.ts';
 import { defaultLimits } from '../../../agent/limits.ts';
 import { Failure } from '../../../contract/causes.ts';
 import type { BootEvent } from '../../../contract/events.ts';
@@ -70,19 +70,4 @@ t.test('a stop ends a phase, also one that waits for its next attempt', async (t
     throw throttled();
   });
   await t.rejects(work, new Error('stopped'));
-});
-
-t.test('full jitter: from nothing up to the capped exponential step', async (t) => {
-  t.equal(
-    jitteredWaitMs(3, { retryBaseMs: 100, retryCapMs: 10_000 }, () => 0),
-    0,
-  );
-  t.equal(
-    jitteredWaitMs(3, { retryBaseMs: 100, retryCapMs: 10_000 }, () => 0.999),
-    799,
-  );
-  t.equal(
-    jitteredWaitMs(50, { retryBaseMs: 100, retryCapMs: 10_000 }, () => 0.999),
-    9990,
-  );
 });

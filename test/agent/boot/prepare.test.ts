@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { parseEnvironmentFile } from '../../../agent/app/environment.ts';
 import type { Identity } from '../../../agent/boot/identity.ts';
@@ -9,6 +12,9 @@ import type { InstanceId } from '../../../contract/names.ts';
 import type { Release } from '../../../contract/release.ts';
 import { compress, downloaded, end, manifestEntry, manifestText, rawEntry, rawFolder, releaseOf } from '../../support/archive-bytes.ts';
 import { makeUserData } from '../../support/pinned.ts';
+import { needsNamespaces } from '../../support/tool.ts';
+
+const program = fileURLToPath(new URL('../../support/prepare-release.ts', import.meta.url));
 
 const identity: Identity = { instance: 'i-0' as InstanceId, address: '127.0.0.9', userData: makeUserData(1, '') };
 
@@ -68,7 +74,16 @@ t.test('writes what gunicorn needs, each with no more rights than it needs', asy
   t.match(readFileSync(paths.gunicorn, 'utf8'), new RegExp(`^chdir = "${paths.current}/app"$`, 'm'));
   t.match(readFileSync(paths.gunicorn, 'utf8'), /^bind = "127\.0\.0\.1:8000"$/m);
   t.match(launch, { release: 1, instance: 'i-0', address: '127.0.0.9', config: { GREETING: 7 }, manifest: { entryPoint: 'app:app' } });
-  t.notMatch(JSON.stringify(launch), /"b/);
+  t.notMatch(JSON.stringify(launch), /\$c/);
+});
+
+t.test('the umask of who starts the agent takes nothing from the user that runs the app', async (t) => {
+  const before = process.umask(0o077);
+  t.teardown(() => process.umask(before));
+  const { install, prepareOn, paths } = host(t);
+  const { tree, ...rest } = await install('a');
+  await prepareOn({ tree, ...rest });
+  t.same([tree.path, join(tree.path, 'bin'), join(tree.path, 'app'), paths.gunicorn].map(mode), ['750', '750', '750', '640']);
 });
 
 t.test('the tree is a virtual environment of the interpreter', async (t) => {
@@ -130,6 +145,17 @@ t.test('STATE_UNWRITABLE: what cannot be written is named', async (t) => {
   mkdirSync(join(paths.gunicorn, 'in-the-way'), { recursive: true });
   await t.rejects(prepareOn(a), { code: 'STATE_UNWRITABLE', isTransient: false, message: new RegExp(runtimeFolder) });
   t.notOk(existsSync(paths.current), 'current is switched last');
+});
+
+t.test('F20: no space in the runtime folder is told of that folder, and nothing partial stays', async (t) => {
+  if (!needsNamespaces(t)) return;
+  const folder = t.testdir({ state: {}, run: {} });
+  const script = 'mount -t tmpfs -o size=4k tmpfs "$2/run" && exec "$0" "$1" "$2/state" "$2/run"';
+  const { stdout } = await promisify(execFile)('unshare', ['-rm', 'sh', '-c', script, process.execPath, program, folder]);
+  const { code, message, left } = JSON.parse(stdout);
+  t.equal(code, 'DISK_FULL');
+  t.match(message, new RegExp(`${folder}/run lacks \\d+ bytes`));
+  t.same(left, []);
 });
 
 t.test('F49: a value that no environment can carry is refused by name before the app is touched', async (t) => {

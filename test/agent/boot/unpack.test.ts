@@ -93,7 +93,7 @@ t.test('what the writer wrote comes out byte for byte, with modes of its own wha
     }
     t.equal((statSync(tree.path).mode & 0o7777).toString(8), '750');
     t.same(leftIn(state).toSorted(), [sha256, `${sha256}.list`, 'archive'].toSorted(), 'the archive and the partial tree are gone');
-    t.same(await findInstalled(state, release.artifact, signal), tree, 'and the next start trusts it');
+    t.same(await findInstalled(state, release, signal), tree, 'and the next start trusts it');
   }
 });
 
@@ -104,7 +104,7 @@ t.test('a release unpacked again replaces what is there', async (t) => {
   await result;
   mkdirSync(join(state, 'releases', `${release.artifact.sha256}.partial`));
   await unpack(downloaded(state, release, compressed), release, state, signal);
-  t.ok(await findInstalled(state, release.artifact, signal));
+  t.ok(await findInstalled(state, release, signal));
 });
 
 t.test('F11 F12 F13 F14 F18: a refused entry ends the install and nothing is left', async (t) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { probe } from '../../../agent/readiness/probe.ts';
@@ -18,13 +18,15 @@ async function appThat(t: Test, answers: RequestListener) {
 const never = new AbortController().signal;
 
 t.test('only a completed response with status 200 is good', async (t) => {
-  const seen: (string | undefined)[] = [];
+  const seen: IncomingHttpHeaders[] = [];
   const target = await appThat(t, (request, response) => {
-    seen.push(request.url, request.headers['user-agent'], request.headers.connection);
+    seen.push(request.headers);
+    t.equal(request.url, '/healthz');
     response.end('ok');
   });
   t.match(await probe(target, 5000, never), { isGood: true, hasAnswered: true, detail: 'status 200' });
-  t.same(seen, ['/healthz', 'ELB-HealthChecker/2.0', 'close']);
+  const forwarded = { 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'https', 'x-forwarded-port': '443' };
+  t.same(seen, [{ host: `127.0.0.1:${target.port}`, 'user-agent': 'ELB-HealthChecker/2.0', connection: 'close', ...forwarded }]);
   for (const status of [204, 302, 404, 500, 503]) {
     const other = await appThat(t, (_, response) => response.writeHead(status).end());
     t.match(await probe(other, 5000, never), { isGood: false, hasAnswered: true, detail: `status ${status}` });

@@ -8,7 +8,22 @@ import type { Readiness, Status } from '../../../contract/status.ts';
 import { freePort } from '../../support/free-port.ts';
 import { shortFolder } from '../../support/short-folder.ts';
 
-const status = { state: 'ready', agent: '0.1.0', instance: 'local', sinceStartMs: 1, phasesMs: {}, config: { A: 1 }, starts: 1, logTail: [] } satisfies Status;
+const status: Status = {
+  state: 'ready',
+  agent: '0.1.0',
+  pid: 1,
+  instance: 'local',
+  sinceStartMs: 1,
+  inStateMs: 1,
+  phasesMs: {},
+  config: { A: 1 },
+  restarts: 0,
+  workersReplaced: 0,
+  probes: [],
+  causes: [],
+  logLinesLost: 0,
+  logTail: [],
+};
 
 t.test('answers 200 only when ready, with what it was told, and the status on its socket alone', async (t) => {
   let readiness: Readiness = { state: 'booting', phase: 'identity' };
@@ -23,6 +38,8 @@ t.test('answers 200 only when ready, with what it was told, and the status on it
   const ready = await fetch(`${url}/readyz`);
   t.equal(ready.status, 200);
   t.same(await ready.json(), { state: 'ready', release: 3, commit: 'abc' });
+  readiness = { state: 'ready', cause: 'PROBE_STALE', sentence: 's', next: 'n' };
+  t.equal((await fetch(`${url}/readyz`)).status, 503, 'not with a reason against it');
   readiness = { state: 'failed', cause: 'UNPINNED', sentence: 's', next: 'n' };
   t.equal((await fetch(`${url}/readyz`)).status, 503);
   t.equal((await fetch(`${url}/livez`)).status, 200);
@@ -42,6 +59,18 @@ t.test('a health port that is taken names its holder', async (t) => {
   t.teardown(() => holder.close());
   const bind = { host: '127.0.0.1', port, statusSocket: join(shortFolder(t), 's') };
   await t.rejects(serveHealth(bind, { readiness: () => ({ state: 'ready' }), status: () => status }), { code: 'HEALTH_PORT_IN_USE', message: /pid/ });
+});
+
+t.test("an address that is not the host's, and a socket path that is too long, are told as the settings they are", async (t) => {
+  const sources = { readiness: () => ({ state: 'ready' }) as const, status: () => status };
+  const elsewhere = { host: '192.0.2.1', port: 0, statusSocket: join(shortFolder(t), 's') };
+  await t.rejects(serveHealth(elsewhere, sources), { code: 'SETTING_INVALID', message: /PINION_BIND.*192\.0\.2\.1:0 EADDRNOTAVAIL/ });
+  const port = await freePort();
+  const deep = { host: '127.0.0.1', port, statusSocket: join(shortFolder(t), 'x'.repeat(120)) };
+  await t.rejects(serveHealth(deep, sources), { code: 'SETTING_INVALID', message: /RUNTIME_DIRECTORY/ });
+  const again = await serveHealth({ ...deep, statusSocket: join(shortFolder(t), 's') }, sources);
+  t.equal(again.port, port, 'and the port is let go');
+  await again.close();
 });
 
 t.test('closing waits for no client that holds half a request', async (t) => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { judge, unproven, type Verdict } from '../../../agent/readiness/verdict.ts';
+import { defaultLimits } from '../../../agent/limits.ts';
+import { judge, staleness, unproven, type Verdict } from '../../../agent/readiness/verdict.ts';
 
 const rule = { rise: 2, fall: 3 };
 const after = (probes: readonly boolean[], from: Verdict = unproven) => probes.reduce((verdict, isGood) => judge(verdict, isGood, rule), from);
@@ -11,7 +12,7 @@ t.test('two good probes in a row make it up, one does not', async (t) => {
   t.notOk(after([true, false, true]).isUp);
 });
 
-t.test('three bad probes in a row make it down; a flap of one in three changes nothing', async (t) => {
+t.test('S39: three bad probes in a row make it down; a flap of one in three changes nothing', async (t) => {
   const up = after([true, true]);
   t.ok(after([false, false], up).isUp);
   t.notOk(after([false, false, false], up).isUp);
@@ -33,4 +34,10 @@ t.test('it flips only after a full streak, whatever the order', async () => {
       return true;
     }),
   );
+});
+
+t.test('a verdict is believed for three intervals', async (t) => {
+  const { probeIntervalMs } = defaultLimits;
+  t.equal(staleness(3 * probeIntervalMs, '/healthz', defaultLimits), undefined);
+  t.match(staleness(3 * probeIntervalMs + 1, '/healthz', defaultLimits), { cause: 'PROBE_STALE', sentence: /\/healthz is 6001 ms old/ });
 });

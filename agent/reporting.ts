@@ -1,0 +1,117 @@
+import { type CauseReport, causeLine, Failure } from '../contract/causes.ts';
+import type { AgentEvent } from '../contract/events.ts';
+import type { Readiness, StateName } from '../contract/status.ts';
+import { createHistory } from './history.ts';
+import { createImds } from './imds.ts';
+import { createMetrics } from './metrics.ts';
+import type { Notify } from './notify.ts';
+import type { Settings } from './settings.ts';
+
+/** Where an agent's words go: its log (coded events), the one cause line of every failure (stderr, and so the console of an instance), and systemd. */
+export type Voice = {
+  readonly log: (event: AgentEvent) => void;
+  readonly console: (line: string) => void;
+  /** Lines of the log that nothing took. */
+  readonly lost: () => number;
+  readonly notify: Notify;
+};
+
+/** The one place where what happens is told: each event goes to the log, the history, the metrics, the console and systemd as it concerns them. */
+export function createReporting({ limits, userDataFile }: Settings, voice: Voice, readiness: () => Readiness) {
+  // The clock begins with the process.
+  const sinceStartMs = () => Math.round(performance.now());
+  const history = createHistory(() => performance.now());
+  let hasBeenReady = false;
+  let drainingSinceMs: number | undefined;
+  let lastLine: string | undefined;
+  let linesLost = 0;
+
+  const metrics = createMetrics({
+    imds: userDataFile === undefined ? createImds(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, limits) : undefined,
+    limits,
+    read: () => {
+      if (voice.lost() > linesLost) metrics.record('LogLinesLost', voice.lost() - linesLost);
+      linesLost = voice.lost();
+      const { state, cause } = readiness();
+      return { Ready: state === 'ready' && cause === undefined ? 1 : 0, AgentMemory: process.memoryUsage.rss() };
+    },
+    onTrouble: (detail) => voice.log({ event: 'metrics-failed', detail }),
+    onRecovered: () => voice.log({ event: 'metrics-recovered' }),
+  });
+
+  const entered = (state: StateName) => {
+    const { cause } = readiness();
+    history.stateChanged();
+    voice.notify.status(cause === undefined ? state : `${state}: ${cause}`);
+    if (state === 'ready') {
+      if (!hasBeenReady) metrics.record('BootSeconds', sinceStartMs() / 1000, 'total');
+      hasBeenReady = true;
+      // What happens again after it was ready is news.
+      lastLine = undefined;
+    }
+    if (state === 'failed' && cause !== undefined && !hasBeenReady) {
+      metrics.record('BootFailures', 1, cause);
+      void metrics.flushNow();
+    }
+    if (state === 'draining') {
+      drainingSinceMs = performance.now();
+      voice.notify.stopping();
+    }
+    if (state === 'stopped' && drainingSinceMs !== undefined) metrics.record('DrainSeconds', (performance.now() - drainingSinceMs) / 1000);
+  };
+
+  const say = (event: AgentEvent): void => {
+    voice.log(event);
+    switch (event.event) {
+      case 'identified':
+        history.identified(event);
+        metrics.belongTo(event);
+        break;
+      case 'phase-started':
+        voice.notify.status(`booting: ${event.phase}`);
+        break;
+      case 'phase-ended':
+        history.phaseEnded(event.phase, event.ms);
+        metrics.record('BootSeconds', event.ms / 1000, event.phase);
+        break;
+      case 'phase-retried':
+        history.happened(event);
+        break;
+      case 'app-started':
+        if (history.appStarted(event.pid)) metrics.record('Restarts', 1);
+        break;
+      case 'app-exited':
+        history.appExited();
+        break;
+      case 'state':
+        entered(event.to);
+        break;
+    }
+  };
+
+  return {
+    say,
+    history,
+    sinceStartMs,
+    /** A cause: the same one again in a row is a line of the log, but no second one of the console. */
+    report(cause: CauseReport): void {
+      history.happened(cause);
+      say({ event: 'failed', ...cause });
+      const line = causeLine(cause);
+      if (line !== lastLine) voice.console(line);
+      lastLine = line;
+    },
+    /** What a probe met, and the workers that gunicorn has now. `said` gives what the app's last lines say of a process. */
+    probed(result: Parameters<typeof history.probed>[0], workers: readonly number[], said: (pid: number) => string | undefined): void {
+      history.probed(result);
+      if (result.hasAnswered) metrics.record('ProbeLatency', result.latencyMs);
+      for (const pid of history.workersSeen(workers)) {
+        const words = said(pid);
+        history.happened(new Failure('APP_WORKER_REPLACED', { pid, detail: words === undefined ? '' : `: ${words}` }).report);
+        metrics.record('WorkersReplaced', 1);
+        say({ event: 'worker-replaced', pid });
+      }
+    },
+    close: (timeoutMs: number): Promise<void> => metrics.close(timeoutMs),
+  };
+}
