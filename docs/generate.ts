@@ -1,8 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { causesPage } from './causes-page.ts';
-import { documentsPage } from './documents-page.ts';
+import { pages } from './pages.ts';
 
 /** `npm run docs`: writes the pages that are made of sources. */
-for (const [name, text] of Object.entries({ 'causes.md': causesPage(), 'documents.md': documentsPage() })) {
-  writeFileSync(new URL(name, import.meta.url), text);
-}
+for (const [name, page] of Object.entries(pages)) writeFileSync(new URL(name, import.meta.url), page());

@@ -43,12 +43,17 @@ t.test('agent and pipeline meet only in contract/', async (t) => {
 const pure = [
   'agent/machine.ts',
   'agent/app/restart.ts',
+  'agent/app/last-words.ts',
+  'agent/drain/order.ts',
+  'agent/jitter.ts',
+  'agent/scrub.ts',
   'agent/app/environment.ts',
   'agent/app/gunicorn.ts',
   'agent/boot/archive-entry.ts',
   'agent/readiness/verdict.ts',
   'pipeline/config/value.ts',
   'pipeline/release/record.ts',
+  'pipeline/release/history.ts',
   'pipeline/artifact/tree.ts',
 ];
 

@@ -3,14 +3,13 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { causes } from '../../contract/causes.ts';
 import { causesPage } from '../../docs/causes-page.ts';
-import { documentsPage } from '../../docs/documents-page.ts';
+import { pages } from '../../docs/pages.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(`${root}${file}`, 'utf8');
 
 t.test('pages made of sources are up to date', async (t) => {
-  t.equal(read('docs/causes.md'), causesPage(), 'docs/causes.md is old: run npm run docs');
-  t.equal(read('docs/documents.md'), documentsPage(), 'docs/documents.md is old: run npm run docs');
+  for (const [name, page] of Object.entries(pages)) t.equal(read(`docs/${name}`), page(), `docs/${name} is old: run npm run docs`);
 });
 
 t.test('every cause has one heading, its sentence and its next step', async (t) => {

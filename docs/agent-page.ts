@@ -1,0 +1,116 @@
+import { defaultLimits } from '../agent/limits.ts';
+import { transitions } from './transitions.ts';
+
+/** The text of `docs/agent.md`: the prose below, with the transitions of `agent/machine.ts` as they are. */
+export const agentPage = (): string => `${[intro, states, endpoints, situations, drain, service, exits, table()].join('\n\n')}\n`;
+
+const seconds = (ms: number): string => `${ms / 1000} s`;
+const { probeIntervalMs, probeFall, probeRise, hungMs, startMs, crashLoopCount, crashLoopWindowMs, stableMs, restartBaseMs, restartCapMs } = defaultLimits;
+const { probeStaleIntervals, killMarginMs } = defaultLimits;
+
+const intro = `# The agent
+
+<!-- Generated from docs/agent-page.ts and agent/machine.ts by \`npm run docs\`: do not edit. -->
+
+One agent is one life of an instance: it boots the release that the user data names, starts gunicorn, says whether this host can serve, starts gunicorn again when it must, and
+drains. Whatever goes wrong has one [cause](causes.md), in the same words on the health port, in the log, in the status and on the console.
+
+    pinion-agent status          # what is, why, and what went wrong before
+    pinion-agent status --json   # the same for tools; the fields are those of contract/status.ts`;
+
+const states = `## States
+
+\`\`\`
+           release on disk, config written            two good probes
+ booting ───────────────────────────────▶ starting ─────────────────────▶ ready
+    │                                       ▲   ▲                         │   ▲
+    │                                       │   └── gunicorn ended ───────┤   │ two good
+    │                              gunicorn ended,               three bad│   │ probes
+    │ a permanent cause,           or unready too long             probes ▼   │
+    │ or the budget is over                 └───────────────────────── unready
+    ▼
+ failed ◀── gunicorn ended for good, or too often                 stop
+ (answers why)                                    booting, failed ──────▶ stopped
+                                                  the others ──▶ draining ──▶ stopped
+\`\`\`
+
+| state | what it means | \`/readyz\` |
+|---|---|---|
+| \`booting\` | identity, record, artifact and config are fetched and verified; \`phase\` says where it is | 503 |
+| \`starting\` | gunicorn is being started, or waits to be started again | 503 |
+| \`ready\` | the app answered through its own listener, the last ${probeRise} times or more | 200 |
+| \`unready\` | gunicorn runs, and the app did not answer ${probeFall} times in a row | 503 |
+| \`failed\` | nothing that this host can do would help: it stays, and goes on saying why | 503 |
+| \`draining\` | it was told to stop; the app still serves what comes | 503 |
+| \`stopped\` | gunicorn has ended; the agent ends | – |`;
+
+const endpoints = `## What it answers
+
+| where | what it says |
+|---|---|
+| \`GET /readyz\` on the health port | whether *this host* should get traffic: 200 or 503, and state, release, commit, cause. Answered from memory, so it answers while the app is busy. The balancer asks here. |
+| \`GET /livez\` on the health port | 200 while the agent runs. Not for balancers: it says nothing of the app. |
+| \`GET /status\` on the socket \`agent.sock\` in the runtime folder | everything: phases with their milliseconds, config names with versions, gunicorn and its workers, the last probes, the last causes with their times. Never a value of config. |
+
+Readiness is a real request: \`GET\` of the health path through the traffic listener, to the host's own address, on a fresh connection, with \`Host\` and forwarded headers as they come from
+the balancer. Every ${seconds(probeIntervalMs)}; ${probeRise} good ones in a row make it ready, ${probeFall} bad ones unready, the end of gunicorn at once. A result older than ${probeStaleIntervals} intervals proves nothing: then \`/readyz\` is 503 with
+\`PROBE_STALE\` although the state is \`ready\`.`;
+
+const situations = `## What it does when …
+
+| what happens | what the agent does |
+|---|---|
+| a worker of gunicorn dies, or is killed for its timeout | nothing, gunicorn replaces it; the status counts it and keeps \`APP_WORKER_REPLACED\` with what gunicorn said |
+| gunicorn itself ends | not ready at once (\`APP_EXITED\`); what is left of its process group is ended; started again after a random wait of up to ${seconds(restartBaseMs)}, doubling to ${seconds(restartCapMs)} |
+| it ends ${crashLoopCount} times within ${crashLoopWindowMs / 60_000} min | \`APP_CRASH_LOOP\`, \`failed\`. Ready for ${stableMs / 60_000} min, earlier ends are forgotten |
+| it ends because there is no app object, or refuses a setting | \`failed\` at once: another start would end the same way |
+| the app answers nothing, or not with 200 | \`unready\` after ${probeFall} probes (\`APP_UNHEALTHY\`). Still so after ${seconds(hungMs)}: gunicorn is ended and started again |
+| the app is busy, and answers late | unready while it does not answer in time; it is left alone for those ${seconds(hungMs)} |
+| it does not become ready within ${seconds(startMs)} | \`APP_START_TIMEOUT\`; gunicorn is ended, killed after ${seconds(killMarginMs)}, and started again |
+| another process has the traffic port | \`PORT_IN_USE\` with its name; it is left alone, and asked again and again |
+| the host has no room for a process or a file | \`APP_SPAWN_FAILED\`; tried again without end |
+| the log takes nothing: a full disk, a pipe that nobody reads | lines are dropped and counted; nothing waits for them |
+| CloudWatch takes nothing | [metrics](metrics.md) are kept for a while, then dropped and counted |
+| the boot process dies, or hangs beyond its budget | \`BOOT_CRASHED\`, \`BOOT_TIMEOUT\` |
+| the agent is killed | the app ends with it (on a laptop), and the next agent ends what is left |
+
+A shared dependency that is down, a database for instance, should not make the health path fail: every host would be unready at once, and each would be restarted every minute for nothing.`;
+
+const drain = `## Drain
+
+SIGTERM or SIGINT, in this order:
+
+1. Not ready. gunicorn goes on serving everything that comes.
+2. After three health check intervals (of the user data's \`times\`) the balancer sends nothing new. From then on the agent waits until no connection to the traffic port is left, at most until
+   the deregistration delay is over.
+3. SIGTERM to gunicorn, which ends what it serves within its graceful timeout; ${seconds(killMarginMs)} after that, SIGKILL to its whole process group (\`app-exited\` with \`wasKilled\`).
+4. Metrics and log are written out, and the agent ends.
+
+A second signal goes straight to 3, a third to SIGKILL. Nothing is started once a drain has begun. In \`booting\` the boot is broken off and leaves nothing half done.`;
+
+const service = `## Under systemd
+
+With \`NOTIFY_SOCKET\` set it tells \`READY=1\` when its health port answers (not when the app is ready: that is the balancer's business), \`STATUS=\` with state and phase, \`WATCHDOG=1\` after a request to
+its own health port went through its whole loop, \`STOPPING=1\`, and \`EXTEND_TIMEOUT_USEC=\` while it drains. Without it, none of this happens. gunicorn never sees the socket.`;
+
+const exits = `## Exit status
+
+| status | of \`run\` | of \`status\` |
+|---|---|---|
+| 0 | drained and ended | ready |
+| 1 | could not start; one line on stderr says why | no agent answers; one line on stderr says why |
+| 2 | usage | usage |
+| 3 | another agent has its folders | |
+| 4 | | not ready |`;
+
+const table = (): string =>
+  [
+    `## Every transition
+
+\`agent/machine.ts\` decides, and does nothing else: from a life and an event follow the next life and what is to be done. This table was made by trying every event in every state that can be
+reached; what is not in it changes nothing.
+
+| state | event | next state | effects |
+|---|---|---|---|`,
+    ...transitions().map((cells) => `| ${cells.join(' | ')} |`),
+  ].join('\n');

@@ -1,0 +1,14 @@
+import { agentPage } from './agent-page.ts';
+import { causesPage } from './causes-page.ts';
+import { documentsPage } from './documents-page.ts';
+import { metricsPage } from './metrics-page.ts';
+import { settingsPage } from './settings-page.ts';
+
+/** The pages that are made of sources, by file name. */
+export const pages: Readonly<Record<string, () => string>> = {
+  'agent.md': agentPage,
+  'causes.md': causesPage,
+  'documents.md': documentsPage,
+  'metrics.md': metricsPage,
+  'settings.md': settingsPage,
+};
