@@ -125,8 +125,14 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
     state: life.state,
     ...(life.state === 'booting' && life.phase !== 'its start' && { phase: life.phase }),
     ...(launch !== undefined && { release: launch.release, commit: launch.commit }),
-    ...(life.state === 'ready' ? staleness(history.lastProbeAgoMs() ?? 0, probeTarget().path, limits) : life.report),
+    ...(life.state === 'ready' ? againstReady() : life.report),
   });
+  /** Ready is what the last probes proved: it ends with the process, before anything is done about that, and with their age. */
+  const againstReady = () => {
+    const exit = app?.ended();
+    if (exit !== undefined) return new Failure('APP_EXITED', { exit: sayExit(exit) }).report;
+    return staleness(history.lastProbeAgoMs() ?? 0, probeTarget().path, limits);
+  };
   const status = (): Status => ({
     ...readiness(),
     agent: agentVersion,

@@ -12,7 +12,9 @@ export async function claim(folder: string): Promise<void> {
   const name = `pinion-${createHash('sha256').update(made(folder)).digest('hex').slice(0, 32)}`;
   const server = createServer((socket) => socket.destroy()).unref();
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new Failure('ALREADY_RUNNING', { folder, holder: holderOf(name) }, { cause })));
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(cause.code === 'EADDRINUSE' ? new Failure('ALREADY_RUNNING', { folder, holder: holderOf(name) }, { cause }) : cause),
+    );
     server.listen(`\0${name}`, resolve);
   });
 }

@@ -140,6 +140,8 @@ function probed(life: Life, { isGood, detail }: Event & { type: 'probed' }, limi
     const { report } = new Failure('APP_UNHEALTHY', { path: life.app.healthPath, detail });
     return next({ ...judged, state: 'unready', report }, { do: 'report', report }, timer('hung', limits.hungMs));
   }
+  // Slow is not hung.
+  if (isGood && life.state === 'unready') return next(judged, timer('hung', limits.hungMs));
   return same(judged);
 }
 

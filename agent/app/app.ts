@@ -8,6 +8,8 @@ export type App = {
   terminate(): void;
   /** Ends everything it started, at once. */
   kill(): void;
+  /** How it ended, from that moment on: what it left is ended before `onExit` is called. Undefined while it runs. */
+  ended(): Exit | undefined;
   /** Process ids of gunicorn's workers now. */
   workers(): readonly number[];
   /** Last lines of its output since its last start, without values of config. */

@@ -8,6 +8,7 @@ import type { App, OnExit } from './app.ts';
 import { parseEnvironmentFile } from './environment.ts';
 import { readLines } from './lines.ts';
 import { childrenOf, endGroup, endRecordedGroup, recordGroup, withDeathSignal } from './process-group.ts';
+import type { Exit } from './restart.ts';
 
 const tailLines = 40;
 const lastWordsMs = 200;
@@ -33,6 +34,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
   const tail: string[] = [];
   let running: number | undefined;
   let wasKilled = false;
+  let exit: Exit | undefined;
 
   const signal = (target: number, name: NodeJS.Signals) => {
     try {
@@ -47,6 +49,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       await endRecordedGroup(recordFile);
       tail.length = 0;
       wasKilled = false;
+      exit = undefined;
       const [interpreter, ...args] = withDeathSignal(command);
       requireInterpreter(command[0]);
       // gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
@@ -78,6 +81,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       }
       const saidAll = new Promise((resolve) => child.once('close', resolve));
       child.once('exit', async (code, name) => {
+        exit = { code, signal: name, wasKilled };
         // Orphaned workers would go on accepting beside the next start; what cannot be ended, the next start finds on its port.
         await endGroup(pid).catch(() => {});
         // What it said last may say why. A daemon that left the group can hold the pipe for ever.
@@ -94,6 +98,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       wasKilled = true;
       if (running !== undefined) signal(-running, 'SIGKILL');
     },
+    ended: () => exit,
     workers: () => (running === undefined ? [] : childrenOf(running)),
     tail: () => tail,
   };

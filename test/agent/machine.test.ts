@@ -114,8 +114,9 @@ t.test('S15: an app that stays unready for its own, longer limit is ended and st
   t.same(waiting.effects, ['probe none', 'restart-due in 250']);
 });
 
-t.test('S41: one that answers again in time is left alone', async (t) => {
-  t.same(run([bad, bad, bad, good, good, timer('hung')], run(ready).life).effects.slice(2), ['stable in 120000', 'probe steady']);
+t.test('S41: one that answers again in time is left alone, and one that answers now and then has its time anew', async (t) => {
+  t.same(run([bad, bad, bad, good, bad], run(ready).life).effects.slice(2), ['hung in 60000']);
+  t.same(run([bad, bad, bad, good, good, timer('hung')], run(ready).life).effects.slice(2), ['hung in 60000', 'stable in 120000', 'probe steady']);
 });
 
 t.test('S13, S31: a start that fails for a passing reason is tried again without end, one that fails for good is not', async (t) => {

@@ -67,14 +67,16 @@ export async function untilStatus(folder: string, isSo: (status: Status) => bool
 }
 
 /** What readiness says from now until the function it gives is called: the statuses in order, each once in a row. */
-export function watchReadyz(agent: AgentProcess): () => Promise<readonly number[]> {
+export async function watchReadyz(agent: AgentProcess): Promise<() => Promise<readonly number[]>> {
   const seen: number[] = [];
   let isOver = false;
-  const watching = until(async () => {
+  const look = async () => {
     const { status } = await agent.readyz();
     if (seen.at(-1) !== status) seen.push(status);
     return isOver;
-  });
+  };
+  await look();
+  const watching = until(look);
   return async () => {
     isOver = true;
     await watching;

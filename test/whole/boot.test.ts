@@ -192,15 +192,6 @@ t.test('N12: user data of any other kind is refused by its kind and not run', as
   t.notOk(readdirSync(join(touched, '..')).includes('touched'));
 });
 
-t.test('an app that cannot be imported is tried again with a wait, and then given up as a crash loop', async (t) => {
-  const app = await released(t, cloud, { source: 'raise RuntimeError("no database")' });
-  const limits = limited({ restartBaseMs: 1, restartCapMs: 2, crashLoopCount: 3 });
-  const { agent } = await launch(t, cloud, app, limits);
-  await agent.untilState('failed');
-  t.match((await agent.readyz()).body, { cause: 'APP_CRASH_LOOP', sentence: /3 times.*exit status [13]/ });
-  t.equal(starts(agent), 3);
-});
-
 t.test('a transient cause that lasts is told at the end of the boot budget', async (t) => {
   const app = await released(t, cloud);
   const userData = { ...app.userData, times: { ...app.userData.times, bootBudgetMs: 700 } };

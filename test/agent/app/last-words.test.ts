@@ -29,3 +29,14 @@ t.test('the last line of anything else, cut to a length, and nothing of nothing'
   t.equal(lastWords(['x'.repeat(5000)])?.length, 201);
   t.equal(lastWords([]), undefined);
 });
+
+t.test('a traceback so long that its head fell out of the tail, and one that only says that gunicorn halts', async (t) => {
+  const frames = ['  File "/x/importlib.py", line 1, in load', '    return load()', 'KeyError: 3'];
+  t.equal(lastWords([...frames, own('INFO', 'Worker exiting (pid: 9)')]), 'KeyError: 3');
+  const halted = ['Traceback (most recent call last):', '  File "arbiter.py"', "gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>"];
+  t.equal(lastWords([...frames, ...halted]), 'KeyError: 3');
+});
+
+t.test('an own line of gunicorn without its time and process id: those would make each crash another', async (t) => {
+  t.equal(lastWords([own('INFO', 'Shutting down: Master')]), 'Shutting down: Master');
+});
