@@ -10,12 +10,12 @@ import type { BootProcess } from './boot/child.ts';
 import type { Launch } from './boot/prepare.ts';
 import { watchConnections } from './drain/connections.ts';
 import { drainTimes } from './drain/order.ts';
-import { startHeartbeat } from './heartbeat.ts';
 import { type Effect, type Event, type Life, newLife, step, type TimerName } from './machine.ts';
 import type { ProbeResult } from './readiness/probe.ts';
 import { startProbing } from './readiness/probing.ts';
 import { staleness } from './readiness/verdict.ts';
-import { createReporting, type Voice } from './reporting.ts';
+import { startHeartbeat } from './reporting/heartbeat.ts';
+import { createReporting, type Voice } from './reporting/reporting.ts';
 import type { Settings } from './settings.ts';
 import { agentVersion } from './version.ts';
 

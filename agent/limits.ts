@@ -21,7 +21,7 @@ export const limitRows = {
   probeFall: [3, 'bad probes in a row that make it unready'],
   probeStaleIntervals: [3, 'a probe older than so many intervals proves nothing'],
   hungMs: [60_000, 'an unready app that answers no probe well for so long is restarted: far longer than readiness takes, so that a busy one is left alone'],
-  restartBaseMs: [500, 'the first wait before gunicorn is started again; full jitter as above'],
+  restartBaseMs: [500, 'the first wait before gunicorn is started again, after a start at once that did not last either; full jitter as above'],
   restartCapMs: [30_000, 'the longest such wait'],
   crashLoopCount: [10, 'times that gunicorn may end by itself within the window; then it is failed'],
   crashLoopWindowMs: [900_000, 'that window'],

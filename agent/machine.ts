@@ -199,7 +199,8 @@ const terminate = (life: Life, limits: Limits, graceMs = life.app?.gracefulTimeo
   next({ ...life, process: 'ending' }, { do: 'probe', pace: 'none' }, { do: 'terminate-app' }, timer('kill-due', graceMs + limits.killMarginMs));
 
 function startLater(life: Life, chance: number, { restartBaseMs, restartCapMs }: Limits): Step {
-  const afterMs = fullJitterMs(life.failures, restartBaseMs, restartCapMs, chance);
+  // What lasted until now is most likely to last again: only what follows a failure waits.
+  const afterMs = life.failures === 0 ? 0 : fullJitterMs(life.failures - 1, restartBaseMs, restartCapMs, chance);
   return next({ ...life, state: 'starting', failures: life.failures + 1 }, { do: 'probe', pace: 'none' }, timer('restart-due', afterMs));
 }
 

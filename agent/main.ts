@@ -4,8 +4,8 @@ import { setFlagsFromString } from 'node:v8';
 import { asFailure, causeLine, Failure } from '../contract/causes.ts';
 import { type BootProcess, startBoot } from './boot/child.ts';
 import { claim } from './claim.ts';
-import { createNotify, type Notify } from './notify.ts';
-import { openOutput } from './output.ts';
+import { createNotify, type Notify } from './reporting/notify.ts';
+import { openOutput } from './reporting/output.ts';
 import { readSettings } from './settings.ts';
 import { agentVersion } from './version.ts';
 
@@ -59,7 +59,7 @@ async function run(userDataFile: string | undefined): Promise<void> {
     notify = createNotify(process.env, (detail) => void loading.then(([, { createLog }]) => createLog(stdout)({ event: 'notify-failed', detail })));
     // Before the rest is loaded (60 ms), so that the boot runs meanwhile.
     boot = startBoot(userDataFile, settings.limits);
-    const loading = Promise.all([import('./agent.ts'), import('./log.ts')]);
+    const loading = Promise.all([import('./agent.ts'), import('./reporting/log.ts')]);
     const [{ live }, { createLog }] = await loading;
     const log = createLog(stdout);
     await live(boot, settings, { log, console: consoleLine, lost: stdout.lost, notify }, (begin) => {
@@ -78,7 +78,7 @@ async function run(userDataFile: string | undefined): Promise<void> {
 }
 
 async function showStatus(): Promise<void> {
-  const { askStatus, statusText } = await import('./show-status.ts');
+  const { askStatus, statusText } = await import('./reporting/show-status.ts');
   try {
     const status = await askStatus(readSettings(process.env).runtimeFolder, statusTimeoutMs);
     process.stdout.write(values.json ? `${JSON.stringify(status)}\n` : statusText(status, Date.now()));

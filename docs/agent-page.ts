@@ -61,7 +61,7 @@ const situations = `## What it does when …
 | what happens | what the agent does |
 |---|---|
 | a worker of gunicorn dies, or is killed for its timeout | nothing, gunicorn replaces it; the status counts it and keeps \`APP_WORKER_REPLACED\` with what gunicorn said |
-| gunicorn itself ends | not ready at once (\`APP_EXITED\`); what is left of its process group is ended; started again after a random wait of up to ${seconds(restartBaseMs)}, doubling to ${seconds(restartCapMs)} |
+| gunicorn itself ends | not ready at once (\`APP_EXITED\`); what is left of its process group is ended; started again at once, and if that does not last, after a random wait of up to ${seconds(restartBaseMs)}, doubling to ${seconds(restartCapMs)} |
 | it ends ${crashLoopCount} times within ${crashLoopWindowMs / 60_000} min | \`APP_CRASH_LOOP\`, \`failed\`. Ready for ${stableMs / 60_000} min, earlier ends are forgotten |
 | it ends because there is no app object, or refuses a setting | \`failed\` at once: another start would end the same way |
 | the app answers nothing, or not with 200 | \`unready\` after ${probeFall} probes (\`APP_UNHEALTHY\`). Still so after ${seconds(hungMs)}: gunicorn is ended and started again |

@@ -46,7 +46,7 @@ const pure = [
   'agent/app/last-words.ts',
   'agent/drain/order.ts',
   'agent/jitter.ts',
-  'agent/scrub.ts',
+  'agent/reporting/scrub.ts',
   'agent/app/environment.ts',
   'agent/app/gunicorn.ts',
   'agent/boot/archive-entry.ts',

@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Failure } from '../../contract/causes.ts';
 import { requireFreePort } from '../port.ts';
-import { createScrub } from '../scrub.ts';
+import { createScrub } from '../reporting/scrub.ts';
 import type { App, OnExit } from './app.ts';
 import { parseEnvironmentFile } from './environment.ts';
 import { readLines } from './lines.ts';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Scrub } from '../scrub.ts';
+import type { Scrub } from '../reporting/scrub.ts';
 
 /** Longer lines are cut into pieces of this many characters, so that a stream without newlines costs no memory. */
 const longestLine = 8192;

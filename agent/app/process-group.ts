@@ -34,7 +34,7 @@ const endMs = 5_000;
 
 /** SIGKILL to a whole process group; resolves when none of it runs any more, or after five seconds. */
 export async function endGroup(group: number): Promise<void> {
-  for (const deadline = performance.now() + endMs; performance.now() < deadline; await wait(5)) {
+  for (const deadline = performance.now() + endMs; performance.now() < deadline; await wait(1)) {
     try {
       // Before anything is looked up: where no descriptor is left, /proc cannot be read.
       process.kill(-group, 'SIGKILL');

@@ -53,7 +53,7 @@ t.test('a boot that hangs as a whole is ended after its budget and a margin, whi
 t.test('S12: an app that exits is not ready at once, and waits for its restart', async (t) => {
   const { life, effects } = run([exitAt(5, null)], run(ready).life);
   t.match(life, { state: 'starting', process: 'absent', report: { cause: 'APP_EXITED', sentence: /SIGKILL/ } });
-  t.same(effects, ['APP_EXITED', 'probe none', 'restart-due in 250']);
+  t.same(effects, ['APP_EXITED', 'probe none', 'restart-due in 0']);
   t.same(run([timer('restart-due')], life).effects, ['start-app']);
 });
 
@@ -66,7 +66,7 @@ t.test('the next start begins anew: two good probes until ready, and no timer of
   t.equal(run([good], crashed).life.state, 'starting');
 });
 
-t.test('S09: the wait doubles to its cap; ten exits in the window are a crash loop, which is final', async (t) => {
+t.test('S09: the first start is at once, then the wait doubles to its cap; ten exits in the window are a crash loop, which is final', async (t) => {
   let life = run([booted]).life;
   const waits: string[] = [];
   for (let exits = 1; exits < 10; exits++) {
@@ -75,7 +75,7 @@ t.test('S09: the wait doubles to its cap; ten exits in the window are a crash lo
     t.equal(taken.life.state, 'starting');
     life = run([timer('restart-due')], taken.life).life;
   }
-  const growing = [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
+  const growing = [0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000];
   t.same(
     waits,
     growing.map((ms) => `restart-due in ${ms}`),
@@ -111,7 +111,7 @@ t.test('S15: an app that stays unready for its own, longer limit is ended and st
   t.same(run([timer('kill-due')], ending.life).effects, ['kill-app']);
   const waiting = run([exitAt(9, 0)], ending.life);
   t.match(waiting.life, { state: 'starting', process: 'absent', report: { cause: 'APP_UNHEALTHY' }, exitsMs: [] });
-  t.same(waiting.effects, ['probe none', 'restart-due in 250']);
+  t.same(waiting.effects, ['probe none', 'restart-due in 0']);
 });
 
 t.test('S41: one that answers again in time is left alone, and one that answers now and then has its time anew', async (t) => {

@@ -1,9 +1,9 @@
 import { rmSync, writeSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { readLines } from '../../agent/app/lines.ts';
-import { createLog } from '../../agent/log.ts';
-import { openOutput } from '../../agent/output.ts';
-import { createScrub } from '../../agent/scrub.ts';
+import { createLog } from '../../agent/reporting/log.ts';
+import { openOutput } from '../../agent/reporting/output.ts';
+import { createScrub } from '../../agent/reporting/scrub.ts';
 import { peakMemoryMb } from './peak-memory.ts';
 
 /** What the program below says of itself on descriptor 3. */

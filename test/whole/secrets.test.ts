@@ -1,7 +1,7 @@
 /** Values of config, said in every form by an app that should know better: nothing that leaves the host holds one. */
 import { readdirSync, readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { statusText } from '../../agent/show-status.ts';
+import { statusText } from '../../agent/reporting/show-status.ts';
 import { withoutImds } from '../support/agent.ts';
 import { type Cloud, startCloud } from '../support/cloud.ts';
 import { eventually } from '../support/eventually.ts';

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import t from 'tap';
 import { readLines } from '../../../agent/app/lines.ts';
-import { createScrub, type Scrub } from '../../../agent/scrub.ts';
+import { createScrub, type Scrub } from '../../../agent/reporting/scrub.ts';
 
 const linesOf = (chunks: (string | Buffer)[], scrub?: Scrub) => {
   const stream = new PassThrough();

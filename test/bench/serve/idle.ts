@@ -12,6 +12,8 @@ const idleMs = 75_000;
  * from its neighbour, and one after the other would take as many minutes.
  */
 export async function idle(stage: Stage, pairs: number): Promise<Figure[]> {
+  // An image has its compile cache; here the first agent fills it, also with the client of its last metrics.
+  await (await stage.launch()).stop();
   const agents = [];
   const bare = [];
   for (let pair = 1; pair <= pairs; pair++) {

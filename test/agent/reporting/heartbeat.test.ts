@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { startHeartbeat } from '../../agent/heartbeat.ts';
-import { createNotify } from '../../agent/notify.ts';
-import { startNotifySocket } from '../support/notify-socket.ts';
-import { useEnvironment } from '../support/pinned.ts';
-import { shortFolder } from '../support/short-folder.ts';
-import { needsTool } from '../support/tool.ts';
+import { startHeartbeat } from '../../../agent/reporting/heartbeat.ts';
+import { createNotify } from '../../../agent/reporting/notify.ts';
+import { startNotifySocket } from '../../support/notify-socket.ts';
+import { useEnvironment } from '../../support/pinned.ts';
+import { shortFolder } from '../../support/short-folder.ts';
+import { needsTool } from '../../support/tool.ts';
 
 /** A heart that beats every 10 ms over a health port that can be made deaf, and what the service manager hears. */
 async function beating(t: Test, more: Record<string, string> = {}) {

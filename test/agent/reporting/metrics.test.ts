@@ -4,11 +4,11 @@ import { promisify } from 'node:util';
 import { CloudWatchClient, GetMetricStatisticsCommand, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import fc from 'fast-check';
 import t from 'tap';
-import { createImds } from '../../agent/imds.ts';
-import { createBacklog, createMetrics, requestOf } from '../../agent/metrics.ts';
-import { type MetricName, metrics as table } from '../../contract/metrics.ts';
-import { type Fault, jsonError, throttled } from '../support/faulting-proxy.ts';
-import { faultBefore, quickLimits, startCloud, startMetadata, useEnvironment } from '../support/pinned.ts';
+import { createImds } from '../../../agent/imds.ts';
+import { createBacklog, createMetrics, requestOf } from '../../../agent/reporting/metrics.ts';
+import { type MetricName, metrics as table } from '../../../contract/metrics.ts';
+import { type Fault, jsonError, throttled } from '../../support/faulting-proxy.ts';
+import { faultBefore, quickLimits, startCloud, startMetadata, useEnvironment } from '../../support/pinned.ts';
 
 type Test = Parameters<typeof faultBefore>[0];
 const cloud = await startCloud(t);
@@ -306,7 +306,7 @@ t.test('the SDK is loaded at the first request, no client but that of CloudWatch
   `;
   const run = async (...args: string[]) => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program, ...args], {
-      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      cwd: fileURLToPath(new URL('../../..', import.meta.url)),
       timeout: 20_000,
     });
     return JSON.parse(stdout);

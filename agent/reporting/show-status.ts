@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { Failure } from '../contract/causes.ts';
-import type { PastCause, Status } from '../contract/status.ts';
+import { Failure } from '../../contract/causes.ts';
+import type { PastCause, Status } from '../../contract/status.ts';
 
 // Not by import: see probe.ts.
 const { request } = process.getBuiltinModule('node:http');

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { createHistory } from '../../agent/history.ts';
-import { Failure } from '../../contract/causes.ts';
+import { createHistory } from '../../../agent/reporting/history.ts';
+import { Failure } from '../../../contract/causes.ts';
 
 const unhealthy = (detail: string) => new Failure('APP_UNHEALTHY', { path: '/healthz', detail }).report;
 const result = (detail: string) => ({ isGood: true, hasAnswered: true, detail, latencyMs: 1.6 });

@@ -1,7 +1,7 @@
 import type { MetricDatum, PutMetricDataCommandInput } from '@aws-sdk/client-cloudwatch';
-import { type DimensionValues, type GaugeName, type Metric, type MetricName, metricNamespace, metrics, type RecordedName } from '../contract/metrics.ts';
-import type { ClientLimits } from './aws-client.ts';
-import type { Imds } from './imds.ts';
+import { type DimensionValues, type GaugeName, type Metric, type MetricName, metricNamespace, metrics, type RecordedName } from '../../contract/metrics.ts';
+import type { ClientLimits } from '../aws-client.ts';
+import type { Imds } from '../imds.ts';
 
 type Place = { readonly app: string; readonly env: string };
 /** All values of one metric, and of one value of its own dimension, in one minute. */
@@ -162,7 +162,7 @@ export function createMetrics({ imds, limits, read, onTrouble, onRecovered }: Op
 async function loadClient(imds: Imds | undefined, limits: ClientLimits) {
   const [{ CloudWatchClient, PutMetricDataCommand }, { clientOptions, learning }] = await Promise.all([
     import('@aws-sdk/client-cloudwatch'),
-    import('./aws-client.ts'),
+    import('../aws-client.ts'),
   ]);
   const client = learning(new CloudWatchClient(clientOptions(imds, limits)));
   return {

@@ -1,11 +1,11 @@
-import { type CauseReport, causeLine, Failure } from '../contract/causes.ts';
-import type { AgentEvent } from '../contract/events.ts';
-import type { Readiness, StateName } from '../contract/status.ts';
+import { type CauseReport, causeLine, Failure } from '../../contract/causes.ts';
+import type { AgentEvent } from '../../contract/events.ts';
+import type { Readiness, StateName } from '../../contract/status.ts';
+import { createImds } from '../imds.ts';
+import type { Settings } from '../settings.ts';
 import { createHistory } from './history.ts';
-import { createImds } from './imds.ts';
 import { createMetrics } from './metrics.ts';
 import type { Notify } from './notify.ts';
-import type { Settings } from './settings.ts';
 
 /** Where an agent's words go: its log (coded events), the one cause line of every failure (stderr, and so the console of an instance), and systemd. */
 export type Voice = {

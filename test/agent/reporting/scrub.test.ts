@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import t from 'tap';
-import { createScrub } from '../../agent/scrub.ts';
+import { createScrub } from '../../../agent/reporting/scrub.ts';
 
 t.test('F48: values become their names, the longest first; short ones and other text stay', async (t) => {
   const scrub = createScrub(

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createNotify } from '../../agent/notify.ts';
-import { startNotifySocket } from '../support/notify-socket.ts';
-import { useEnvironment } from '../support/pinned.ts';
-import { shortFolder } from '../support/short-folder.ts';
-import { needsTool } from '../support/tool.ts';
+import { createNotify } from '../../../agent/reporting/notify.ts';
+import { startNotifySocket } from '../../support/notify-socket.ts';
+import { useEnvironment } from '../../support/pinned.ts';
+import { shortFolder } from '../../support/short-folder.ts';
+import { needsTool } from '../../support/tool.ts';
 
 const needsNotify = (t: Test) => needsTool(t, 'systemd-notify', 'apt-get install systemd');
 const environment = (socket: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, NOTIFY_SOCKET: socket, ...more });
@@ -122,7 +122,7 @@ t.test('S31: no descriptor is left for the tool: nothing ends, and it is told wh
   const { path, notes } = ownTool(t, 'echo "$@" >> $notes');
   const program = `
     import { closeSync, openSync } from 'node:fs';
-    import { createNotify } from ${JSON.stringify(new URL('../../agent/notify.ts', import.meta.url).href)};
+    import { createNotify } from ${JSON.stringify(new URL('../../../agent/reporting/notify.ts', import.meta.url).href)};
     const open = [];
     const fill = () => { try { for (;;) open.push(openSync('/dev/null')); } catch {} };
     const notify = createNotify(process.env, (detail) => { console.log(detail); for (const fd of open) closeSync(fd); });

@@ -3,9 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ago, askStatus, statusText } from '../../agent/show-status.ts';
-import type { Status } from '../../contract/status.ts';
-import { shortFolder } from '../support/short-folder.ts';
+import { ago, askStatus, statusText } from '../../../agent/reporting/show-status.ts';
+import type { Status } from '../../../contract/status.ts';
+import { shortFolder } from '../../support/short-folder.ts';
 
 const now = Date.parse('2026-01-01T00:01:00Z');
 const ready: Status = {

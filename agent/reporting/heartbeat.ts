@@ -1,6 +1,6 @@
-import type { Limits } from './limits.ts';
+import type { Limits } from '../limits.ts';
+import { probe } from '../readiness/probe.ts';
 import type { Notify } from './notify.ts';
-import { probe } from './readiness/probe.ts';
 
 type Options = {
   readonly notify: Notify;

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { json, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import type { Said } from '../support/say-lines.ts';
-import { needsNamespaces } from '../support/tool.ts';
+import type { Said } from '../../support/say-lines.ts';
+import { needsNamespaces } from '../../support/tool.ts';
 
-const program = fileURLToPath(new URL('../support/say-lines.ts', import.meta.url));
+const program = fileURLToPath(new URL('../../support/say-lines.ts', import.meta.url));
 /** A mean load of other tests is no stall; a probe's timeout is. */
 const stallMs = 2_000;
 

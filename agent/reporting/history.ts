@@ -1,7 +1,7 @@
-import type { CauseReport } from '../contract/causes.ts';
-import type { BootPhase } from '../contract/events.ts';
-import type { PastCause, Status } from '../contract/status.ts';
-import type { ProbeResult } from './readiness/probe.ts';
+import type { CauseReport } from '../../contract/causes.ts';
+import type { BootPhase } from '../../contract/events.ts';
+import type { PastCause, Status } from '../../contract/status.ts';
+import type { ProbeResult } from '../readiness/probe.ts';
 
 const keptCauses = 10;
 const keptProbes = 5;

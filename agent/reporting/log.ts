@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import type { AgentEvent } from '../contract/events.ts';
+import type { AgentEvent } from '../../contract/events.ts';
 import type { Output } from './output.ts';
 
 /** Writes every event as one JSON line to `output`. How many were lost is the first thing said when there is room again. */
