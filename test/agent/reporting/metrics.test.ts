@@ -290,7 +290,7 @@ t.test('the SDK is loaded at the first request, no client but that of CloudWatch
       if (name !== undefined) loaded.add(name);
       return next(url, context);
     } });
-    const { createMetrics } = await import(${JSON.stringify(import.meta.resolve('../../agent/metrics.ts'))});
+    const { createMetrics } = await import(${JSON.stringify(import.meta.resolve('../../../agent/reporting/metrics.ts'))});
     const limits = ${JSON.stringify({ ...quickLimits, metricsPeriodMs: hour, metricsKeptMinutes: 15 })};
     const fail = (detail) => { throw new Error(detail); };
     const metrics = createMetrics({ imds: undefined, limits, read: () => (${JSON.stringify(gauges)}), onTrouble: fail, onRecovered() {} });
