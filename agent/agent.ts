@@ -131,7 +131,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   const againstReady = () => {
     const exit = app?.ended();
     if (exit !== undefined) return new Failure('APP_EXITED', { exit: sayExit(exit) }).report;
-    return staleness(history.lastProbeAgoMs() ?? 0, probeTarget().path, limits);
+    return staleness(history.sinceProbes(), probeTarget().path, limits);
   };
   const status = (): Status => ({
     ...readiness(),

@@ -132,7 +132,7 @@ const app = {
     'worker {pid} of gunicorn ended and was replaced{detail}',
     'nothing, if it happens rarely; else read the lines of the app in the log',
   ),
-  PROBE_STALE: transient('the last probe of {path} is {ageMs} ms old', 'see what keeps the agent from running: memory, processor, a stopped process'),
+  PROBE_STALE: transient('the last good answer of {path} is {ageMs} ms old', 'see what keeps the agent from running: memory, processor, a stopped process'),
   APP_UNHEALTHY: transient('the app does not answer {path}: {detail}', 'read the last lines of the app in the log'),
   APP_SPAWN_FAILED: transient('gunicorn cannot be started: {detail}', 'look at memory and process limits of the host'),
   PORT_IN_USE: transient('{address} is held by {holder}', 'stop that process, or choose another port'),

@@ -53,7 +53,7 @@ const endpoints = `## What it answers
 | \`GET /status\` on the socket \`agent.sock\` in the runtime folder | everything: phases with their milliseconds, config names with versions, gunicorn and its workers, the last probes, the last causes with their times. Never a value of config. |
 
 Readiness is a real request: \`GET\` of the health path through the traffic listener, to the host's own address, on a fresh connection, with \`Host\` and forwarded headers as they come from
-the balancer. Every ${seconds(probeIntervalMs)}; ${probeRise} good ones in a row make it ready, ${probeFall} bad ones unready, the end of gunicorn at once. A result older than ${probeStaleIntervals} intervals proves nothing: then \`/readyz\` is 503 with
+the balancer. Every ${seconds(probeIntervalMs)}; ${probeRise} good ones in a row make it ready, ${probeFall} bad ones unready, the end of gunicorn at once. A result older than ${probeStaleIntervals} intervals proves nothing, nor does a good one older than a fall takes: then \`/readyz\` is 503 with
 \`PROBE_STALE\` although the state is \`ready\`.`;
 
 const situations = `## What it does when …

@@ -15,7 +15,8 @@ const tell = (message: BootMessage) => process.send?.(message);
 const stop = new AbortController();
 // The agent is gone: nobody is left to boot for.
 process.once('disconnect', () => process.exit(1));
-process.once('SIGTERM', () => stop.abort());
+const onSignal = () => stop.abort();
+process.on('SIGTERM', onSignal);
 
 try {
   const settings = readSettings(process.env, process.argv[2]);
@@ -35,7 +36,10 @@ try {
   process.exit(0);
 } catch (thrown) {
   // An agent that stops its boot waits for no answer; to any other, the signal is the reason.
-  if (stop.signal.aborted) process.kill(process.pid, 'SIGTERM');
+  if (stop.signal.aborted) {
+    process.off('SIGTERM', onSignal);
+    process.kill(process.pid, 'SIGTERM');
+  }
   // Idle SDK connections would keep the process for seconds.
   process.send?.({ event: 'boot-failed', ...asFailure(thrown).report } satisfies BootMessage, () => process.exit(0));
 }

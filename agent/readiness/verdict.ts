@@ -13,11 +13,15 @@ export function judge(before: Verdict, isGood: boolean, { rise, fall }: { readon
   return streak >= (isGood ? rise : fall) ? { isUp: isGood, streak: 0 } : { ...before, streak };
 }
 
-/** Why a good verdict is no longer to be believed: the last probe ended too long ago, so the agent was stopped or starved. */
+/**
+ * Why a good verdict is no longer to be believed: nobody asked for too long, or too long ago came a good answer, longer than a fall takes: the agent was stopped or
+ * starved. Times in milliseconds since the last probe and the last good one.
+ */
 export function staleness(
-  agoMs: number,
+  { probedMs, goodMs }: { readonly probedMs: number; readonly goodMs: number },
   path: string,
-  { probeIntervalMs, probeStaleIntervals }: Pick<Limits, 'probeIntervalMs' | 'probeStaleIntervals'>,
+  { probeIntervalMs, probeTimeoutMs, probeStaleIntervals, probeFall }: Limits,
 ): CauseReport | undefined {
-  return agoMs > probeStaleIntervals * probeIntervalMs ? new Failure('PROBE_STALE', { path, ageMs: Math.round(agoMs) }).report : undefined;
+  const isStale = probedMs > probeStaleIntervals * probeIntervalMs || goodMs > probeFall * (probeIntervalMs + probeTimeoutMs);
+  return isStale ? new Failure('PROBE_STALE', { path, ageMs: Math.round(goodMs) }).report : undefined;
 }

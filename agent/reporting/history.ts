@@ -16,6 +16,7 @@ export function createHistory(now: () => number) {
   const phasesMs: Partial<Record<BootPhase, number>> = {};
   let identity: Pick<Status, 'app' | 'env' | 'instance'> = { instance: '' };
   let stateAtMs = 0;
+  let goodAtMs: number | undefined;
   let starts = 0;
   let workersReplaced = 0;
   let gunicorn: { pid: number; workers: readonly number[] } | undefined;
@@ -37,12 +38,14 @@ export function createHistory(now: () => number) {
       else if (causes.unshift({ ...report, count: 1, firstAt: at, lastAt: at }) > keptCauses) causes.pop();
     },
     probed(result: ProbeResult): void {
+      if (result.isGood) goodAtMs = now();
       if (probes.unshift({ ...result, atMs: now() }) > keptProbes) probes.pop();
     },
     /** Whether it was a restart. */
     appStarted(pid: number): boolean {
       gunicorn = { pid, workers: [] };
       probes.length = 0;
+      goodAtMs = undefined;
       return ++starts > 1;
     },
     appExited(): void {
@@ -56,8 +59,8 @@ export function createHistory(now: () => number) {
       workersReplaced += replaced.length;
       return replaced;
     },
-    /** Milliseconds since the last probe ended; undefined before the first of this start. */
-    lastProbeAgoMs: (): number | undefined => probes[0] && now() - probes[0].atMs,
+    /** Milliseconds since the last probe of this start, and since the last good one; 0 before the first. */
+    sinceProbes: () => ({ probedMs: now() - (probes[0]?.atMs ?? now()), goodMs: now() - (goodAtMs ?? now()) }),
     read: () =>
       ({
         ...identity,

