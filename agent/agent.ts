@@ -94,7 +94,14 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
         handle({ type: 'app-started' });
       },
       (thrown) => {
-        const failure = thrown instanceof Failure ? thrown : new Failure('APP_SPAWN_FAILED', { detail: thrown?.code ?? String(thrown) }, { cause: thrown });
+        const failure =
+          thrown instanceof Failure
+            ? thrown
+            : new Failure(
+                'APP_SPAWN_FAILED',
+                { detail: thrown?.code === undefined ? String(thrown) : `${thrown.path ?? ''} ${thrown.code}`.trim() },
+                { cause: thrown },
+              );
         handle({ type: 'start-failed', failure, chance: Math.random() });
       },
     );

@@ -16,7 +16,7 @@ export const limitRows = {
   startMs: [120_000, 'from the start of gunicorn to ready; then it is ended and started again'],
   probeTimeoutMs: [2_000, 'one probe of the app'],
   probeIntervalMs: [2_000, 'from probe to probe'],
-  probeStartingIntervalMs: [10, 'the same while the app starts, so that ready follows the first answer closely'],
+  probeStartingIntervalMs: [10, 'the same while the app starts and has not answered yet, so that ready follows the first answer closely'],
   probeRise: [2, 'good probes in a row that make it ready'],
   probeFall: [3, 'bad probes in a row that make it unready'],
   probeStaleIntervals: [3, 'a probe older than so many intervals proves nothing'],

@@ -140,6 +140,10 @@ function probed(life: Life, { isGood, detail }: Event & { type: 'probed' }, limi
     const { report } = new Failure('APP_UNHEALTHY', { path: life.app.healthPath, detail });
     return next({ ...judged, state: 'unready', report }, { do: 'report', report }, timer('hung', limits.hungMs));
   }
+  if (!isGood && life.state === 'unready') {
+    const { report } = new Failure('APP_UNHEALTHY', { path: life.app.healthPath, detail });
+    return next({ ...judged, report });
+  }
   // Slow is not hung.
   if (isGood && life.state === 'unready') return next(judged, timer('hung', limits.hungMs));
   return same(judged);

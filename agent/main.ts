@@ -31,6 +31,8 @@ const { values, positionals } = readArguments();
 if (values.version) {
   process.stdout.write(`${agentVersion}\n`);
 } else if (values.help || positionals.length !== 1 || !['run', 'status'].includes(positionals[0] ?? '')) {
+  if (!values.help && positionals[0] !== undefined)
+    process.stderr.write(`${causeLine(new Failure('USAGE', { detail: `no such command: ${positionals.join(' ')}` }).report)}\n`);
   process[values.help ? 'stdout' : 'stderr'].write(usage);
   process.exitCode = values.help ? 0 : 2;
 } else if (positionals[0] === 'status') {
@@ -40,6 +42,8 @@ if (values.version) {
 }
 
 async function run(userDataFile: string | undefined): Promise<void> {
+  // So that `ps -C pinion-agent` finds it, and whoever asks for a holder of its folders or ports.
+  process.title = 'pinion-agent';
   const [stdout, stderr] = [openOutput(1), openOutput(2)];
   const consoleLine = (line: string) => stderr.write(`${line}\n`);
   // A stop may come before there is anything to stop.

@@ -119,9 +119,9 @@ const app = {
   INTERPRETER_MISSING: permanent('the interpreter {interpreter} cannot be run: {detail}', 'bake an image with that Python, or build for the one it has'),
   APP_OBJECT_MISSING: permanent('gunicorn found no app at {entryPoint}', 'correct entry-point in [tool.pinion], build and release again'),
   APP_SETTINGS_INVALID: permanent('gunicorn refused its settings: {detail}', 'correct [tool.pinion.gunicorn], build and release again'),
-  APP_EXITED: transient('gunicorn ended with {exit}', 'read the last lines of the app in the log'),
+  APP_EXITED: transient('gunicorn ended with {exit}', 'read the last lines of the app in the log; after a SIGKILL look in dmesg for the out-of-memory killer'),
   APP_CRASH_LOOP: permanent(
-    'gunicorn ended {count} times in {windowMs} ms, last with {exit}',
+    'gunicorn ended {count} times within {windowMs} ms, last with {exit}',
     'read the last lines of the app in the log; release the earlier one',
   ),
   APP_START_TIMEOUT: transient(
@@ -133,9 +133,13 @@ const app = {
     'nothing, if it happens rarely; else read the lines of the app in the log',
   ),
   PROBE_STALE: transient('the last good answer of {path} is {ageMs} ms old', 'see what keeps the agent from running: memory, processor, a stopped process'),
-  APP_UNHEALTHY: transient('the app does not answer {path}: {detail}', 'read the last lines of the app in the log'),
-  APP_SPAWN_FAILED: transient('gunicorn cannot be started: {detail}', 'look at memory and process limits of the host'),
-  PORT_IN_USE: transient('{address} is held by {holder}', 'stop that process, or choose another port'),
+  APP_UNHEALTHY: transient('the app gives {path} no good answer: {detail}', 'read the last lines of the app in the log'),
+  APP_SPAWN_FAILED: transient(
+    'gunicorn cannot be started: {detail}',
+    'look at memory and process limits of the host; if a file that it names is gone, start the agent again: it writes it',
+  ),
+  TREE_MISSING: permanent('the release at {path} is gone from the disk', 'start the agent again: it fetches the release'),
+  PORT_IN_USE: transient('{address} is held by {holder}', 'stop that process, or choose another port: PINION_TRAFFIC_PORT'),
 } as const;
 
 const agent = {
@@ -143,12 +147,15 @@ const agent = {
   BOOT_CRASHED: permanent('the boot process ended with {exit} in {phase}', 'read its last lines in the log and report them with the release'),
   AGENT_NOT_RUNNING: permanent(
     'no agent answers at {socket}: {detail}',
-    'look at how it ended: systemctl status pinion-agent, or the terminal it was started in; RUNTIME_DIRECTORY names the folder of another',
+    'if /readyz answers, its runtime folder was removed: start it again; else look at how it ended: systemctl status pinion-agent, or the terminal it was started in. RUNTIME_DIRECTORY names the folder of another',
   ),
-  AGENT_SILENT: permanent('the agent at {socket} did not answer within {timeoutMs} ms', 'see whether it is stopped or starved: ps -o pid,stat,cmd -C node'),
+  AGENT_SILENT: permanent(
+    'the agent at {socket} did not answer within {timeoutMs} ms',
+    'see whether it is stopped or starved: ps -o pid,stat,cmd -C pinion-agent',
+  ),
   ALREADY_RUNNING: permanent('{folder} is in use by {holder}', 'stop that process first, or give this one folders of its own'),
   SETTING_INVALID: permanent('the setting {setting} is not valid: {problem}', 'correct the environment of the agent'),
-  HEALTH_PORT_IN_USE: permanent('the health port {address} is held by {holder}', 'stop that process, or choose another port'),
+  HEALTH_PORT_IN_USE: permanent('the health port {address} is held by {holder}', 'stop that process, or choose another port: PINION_HEALTH_PORT'),
   INTERNAL_ERROR: permanent('pinion met an error of its own: {detail}', 'report it with the log'),
 } as const;
 

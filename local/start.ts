@@ -47,9 +47,12 @@ async function play(settings: LocalSettings): Promise<void> {
   undo.push(async () => instance?.stop());
   let { newest } = prepared;
   for (let launches = 1; ; launches++) {
+    // Listened for from now on: whoever released something broken does not wait for the end of it.
+    const relaunch = once(bell, 'relaunch', { signal: stop.signal });
+    relaunch.catch(() => {});
     const launched = await launch(settings, prepared, newest);
     instance = launched.instance;
-    const outcome = await Promise.race([launched.outcome, stopped]);
+    const outcome = await Promise.race([launched.outcome, stopped, relaunch.then(() => 'left' as const)]);
     if (outcome === 'ready') {
       console.log(launches === 1 ? `ready in ${(performance.now() / 1000).toFixed(1)} s` : 'ready');
     }
@@ -58,16 +61,11 @@ async function play(settings: LocalSettings): Promise<void> {
       else await requestOnce(settings, prepared.app.releaseHeader);
       return;
     }
-    console.log(
-      outcome === 'ready'
-        ? launches === 1
-          ? site(settings, prepared)
-          : again
-        : 'It did not become ready. Enter: a new instance on the newest release. Ctrl-C: stop everything.',
-    );
+    if (outcome === 'ready') console.log(launches === 1 ? site(settings, prepared) : again);
+    if (outcome === 'failed') console.log(`It did not become ready. ${again}`);
     const left = new AbortController();
     if (outcome === 'ready') void sayIfItEnds(instance, AbortSignal.any([left.signal, stop.signal]));
-    await once(bell, 'relaunch', { signal: stop.signal });
+    await relaunch;
     left.abort();
     await instance.stop();
     const { newestRelease } = await import('./release.ts');

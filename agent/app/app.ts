@@ -2,7 +2,7 @@ import type { Exit } from './restart.ts';
 
 /** The one seam between the agent and where gunicorn runs. */
 export type App = {
-  /** Resolves with its process id. Throws INTERPRETER_MISSING, PORT_IN_USE or APP_SPAWN_FAILED. */
+  /** Resolves with its process id. Throws TREE_MISSING, INTERPRETER_MISSING, PORT_IN_USE, APP_SPAWN_FAILED or STATE_UNWRITABLE. */
   start(): Promise<number>;
   /** Asks gunicorn to finish what it serves and end. */
   terminate(): void;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Failure } from '../../contract/causes.ts';
 import { requireFreePort } from '../port.ts';
@@ -51,6 +51,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       wasKilled = false;
       exit = undefined;
       const [interpreter, ...args] = withDeathSignal(command);
+      if (!existsSync(folder)) throw new Failure('TREE_MISSING', { path: folder });
       requireInterpreter(command[0]);
       // gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
       await requireFreePort(bind);

@@ -20,11 +20,18 @@ export type ExitVerdict = { readonly isFinal: boolean; readonly report: CauseRep
 export function judgeExit({ exit, entryPoint, tail, exitsMs }: Facts, { crashLoopCount, crashLoopWindowMs }: Limits): ExitVerdict {
   const final = (failure: Failure) => ({ isFinal: true, report: failure.report });
   const isObjectMissing = exit.code === 4 || (exit.code === 1 && tail.some((line) => /Worker \(pid:\d+\) exited with code 4/.test(line)));
-  if (isObjectMissing) return final(new Failure('APP_OBJECT_MISSING', { entryPoint }));
+  const words = exit.code === null ? undefined : lastWords(tail);
+  if (isObjectMissing || isModuleOf(entryPoint, words)) return final(new Failure('APP_OBJECT_MISSING', { entryPoint }));
   if (exit.code === 2) return final(new Failure('APP_SETTINGS_INVALID', { detail: tail.at(-1) ?? 'it said nothing' }));
   // What it said before a signal from outside is not the reason.
-  const words = exit.code === null ? undefined : lastWords(tail);
   const how = words === undefined ? sayExit(exit) : `${sayExit(exit)}: ${words}`;
   if (exitsMs.length < crashLoopCount) return { isFinal: false, report: new Failure('APP_EXITED', { exit: how }).report };
   return final(new Failure('APP_CRASH_LOOP', { count: exitsMs.length, windowMs: crashLoopWindowMs, exit: how }));
+}
+
+/** Whether it is the entry point's own module, or a package above it, that Python did not find. */
+function isModuleOf(entryPoint: string, words: string | undefined): boolean {
+  const missing = /^ModuleNotFoundError: No module named '([\w.]+)'$/.exec(words ?? '')?.[1];
+  const module = entryPoint.split(':')[0] ?? '';
+  return missing !== undefined && (module === missing || module.startsWith(`${missing}.`));
 }

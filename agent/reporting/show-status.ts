@@ -38,7 +38,9 @@ export function statusText(status: Status, now: number): string {
   const rows: readonly (readonly [string, string])[] = [
     ['gunicorn', gunicorn === undefined ? 'not running' : `pid ${gunicorn.pid}, workers ${gunicorn.workers.join(' ') || 'not seen yet'}`],
     ['restarts', `${status.restarts}; workers replaced ${status.workersReplaced}`],
-    ...(probe === undefined ? [] : [['probe', `${probe.isGood ? 'good' : 'bad'}: ${probe.detail} in ${probe.latencyMs} ms, ${ago(probe.agoMs)} ago`] as const]),
+    ...(probe === undefined || gunicorn === undefined
+      ? []
+      : [['probe', `${probe.isGood ? 'good' : 'bad'}: ${probe.detail} in ${probe.latencyMs} ms, ${ago(probe.agoMs)} ago`] as const]),
     ['config', versions(status.config)],
     ['boot', durations(status.phasesMs)],
     ['agent', `${status.agent}, pid ${status.pid}, instance ${status.instance || 'not known yet'}, for ${ago(status.sinceStartMs)}`],
@@ -48,7 +50,9 @@ export function statusText(status: Status, now: number): string {
     `${state}${phase} for ${ago(status.inStateMs)}${what}${why}`,
     ...past.map((cause) => pastLine(cause, now)),
     ...rows.map(([name, text]) => `  ${name.padEnd(9)} ${text}`),
-    ...(state === 'ready' || status.logTail.length === 0 ? [] : ['  last lines of the app:', ...status.logTail.slice(-10).map((line) => `  | ${line}`)]),
+    ...(state === 'ready' || status.logTail.length === 0
+      ? []
+      : ['  last lines of the app:', ...status.logTail.slice(-10).map((line) => `  | ${line.slice(0, 200)}`)]),
     '',
   ].join('\n');
 }

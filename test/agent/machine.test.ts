@@ -100,6 +100,8 @@ t.test('F30, S18: three bad probes make it unready with the reason; it comes bac
   const unready = run([bad, bad, bad], run(ready).life);
   t.match(unready.life, { state: 'unready', report: { cause: 'APP_UNHEALTHY', sentence: /status 500/ } });
   t.same(unready.effects, ['APP_UNHEALTHY', 'hung in 60000']);
+  const silent: Event = { type: 'probed', isGood: false, detail: 'no answer in 2000 ms' };
+  t.match(run([silent], unready.life).life.report, { sentence: /no answer/ }, 'the reason is that of the last probe');
   t.match(run([good, good], unready.life).life, { state: 'ready', report: undefined });
 });
 

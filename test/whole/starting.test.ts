@@ -149,7 +149,7 @@ t.test('S09: waits between crashes grow to the cap, the tenth is the last, and t
   t.match((await agent.readyz()).body, {
     state: 'failed',
     cause: 'APP_CRASH_LOOP',
-    sentence: /^gunicorn ended 10 times in 900000 ms, last with exit status [13]/,
+    sentence: /^gunicorn ended 10 times within 900000 ms, last with exit status [13]/,
   });
   t.equal(starts(agent), crashLoopCount);
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -98,6 +98,12 @@ t.test('S04: a missing or unusable interpreter is named, nothing is started', as
     chmodSync(join(folder, 'program'), 0o644);
     await t.rejects(app.start(), { code: 'INTERPRETER_MISSING', message: /EACCES/ });
   }
+});
+
+t.test('a release that is gone from the disk is told as that, not as a missing interpreter', async (t) => {
+  const { app, folder } = await scripted(t, 'true');
+  rmSync(folder, { recursive: true });
+  await t.rejects(app.start(), { code: 'TREE_MISSING', isTransient: false, message: new RegExp(folder) });
 });
 
 t.test('S13: a taken port names the process that holds it, which goes on', async (t) => {

@@ -35,3 +35,15 @@ t.test('S09: as many exits as the limit says are a crash loop', async (t) => {
   t.match(judge(1, { exitsMs: exitsMs.slice(1) }), { isFinal: false });
   t.match(judge(1, { exitsMs }), { isFinal: true, report: { cause: 'APP_CRASH_LOOP', sentence: /ended 10 times/ } });
 });
+
+t.test('S01: the module of the entry point, or a package above it, is missing for good; what it imports may come', async (t) => {
+  const tail = (module: string) => ['  File "importlib.py", line 1', `ModuleNotFoundError: No module named '${module}'`];
+  for (const module of ['shop.web', 'shop']) {
+    const verdict = judgeExit({ ...facts, entryPoint: 'shop.web:app', tail: tail(module), exit: { code: 3, signal: null } }, defaultLimits);
+    t.match(verdict, { isFinal: true, report: { cause: 'APP_OBJECT_MISSING' } }, module);
+  }
+  for (const module of ['sho', 'shop.web.views', 'requests']) {
+    const verdict = judgeExit({ ...facts, entryPoint: 'shop.web:app', tail: tail(module), exit: { code: 3, signal: null } }, defaultLimits);
+    t.match(verdict, { isFinal: false, report: { cause: 'APP_EXITED', sentence: new RegExp(module) } }, module);
+  }
+});
