@@ -14,7 +14,7 @@ function agentEnvironment(healthPort: number): string[] {
     .flatMap((pid) => {
       try {
         const [command, environment] = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8'));
-        return command?.includes('agent/main.ts') ? [environment ?? ''] : [];
+        return command?.startsWith('pinion-agent') ? [environment ?? ''] : [];
       } catch {
         return [];
       }
@@ -65,6 +65,8 @@ t.test('Enter and SIGHUP boot the newest release on a new instance; Ctrl-C stops
 
   child.kill('SIGHUP');
   t.match(await line(/^instance i-/), /boots release 2$/);
+  child.kill('SIGHUP');
+  t.match(await line(/^instance i-/), /boots release 2$/, 'also before it is ready');
   await line(/^Enter: /);
   // A terminal's Ctrl-C may come more than once: by itself, and passed on by npm.
   child.kill('SIGINT');

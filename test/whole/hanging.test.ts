@@ -80,7 +80,7 @@ t.test('S15: every thread hangs for ever: unready, and after its own limit ended
   begin(2, `${url}/hang`);
   await agent.untilState('unready');
   const unreadyAt = performance.now();
-  t.match(await agent.readyz(), { status: 503, body: { state: 'unready', cause: 'APP_UNHEALTHY', sentence: /\/healthz: no answer in 200 ms/ } });
+  t.match(await agent.readyz(), { status: 503, body: { state: 'unready', cause: 'APP_UNHEALTHY', sentence: /\/healthz no good answer: no answer in 200 ms/ } });
   await agent.until((event): event is AgentEvent & { event: 'app-terminating' } => event.event === 'app-terminating' && event.cause === 'APP_UNHEALTHY');
   const hungForMs = performance.now() - unreadyAt;
   t.ok(hungForMs > hungMs - 100 && hungForMs < hungMs + slackMs, `ended after ${Math.round(hungForMs)} ms`);
