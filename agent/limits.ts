@@ -35,6 +35,9 @@ export const limitRows = {
   lastWordsMs: [2_000, 'at the end: metrics, log and systemd each get this long'],
 } as const satisfies Readonly<Record<string, readonly [value: number, says: string]>>;
 
+/** Node's timers take up to 2^31 - 1 ms and fire a longer one at once; what is added to a limit stays below that too. */
+const longest = 1_000_000_000;
+
 export type Limits = { readonly [Name in keyof typeof limitRows]: number };
 export const defaultLimits = Object.fromEntries(Object.entries(limitRows).map(([name, [value]]) => [name, value])) as Limits;
 
@@ -49,8 +52,8 @@ export function readLimits(text: string): Limits {
   }
   if (typeof given !== 'object' || given === null) throw invalid('not an object');
   for (const [name, value] of Object.entries(given)) {
-    if (!(name in defaultLimits)) throw invalid(`${name} is not a limit`);
-    if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${name} is not a whole number`);
+    if (!Object.hasOwn(defaultLimits, name)) throw invalid(`${name} is not a limit`);
+    if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > longest) throw invalid(`${name} is not a whole number up to ${longest}`);
   }
   return { ...defaultLimits, ...given };
 }

@@ -52,6 +52,11 @@ async function run(userDataFile: string | undefined): Promise<void> {
     early++;
   };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop());
+  // The app ends with this process; whoever reads the console gets the cause and no stack.
+  process.on('uncaughtException', (thrown) => {
+    consoleLine(causeLine(asFailure(thrown).report));
+    process.exit(1);
+  });
   let boot: BootProcess | undefined;
   let notify: Notify | undefined;
   let status = 0;

@@ -1,3 +1,5 @@
+import { isIPv4 } from 'node:net';
+import { resolve } from 'node:path';
 import { Failure } from '../contract/causes.ts';
 import { type Limits, readLimits } from './limits.ts';
 
@@ -38,10 +40,14 @@ export function readSettings(env: NodeJS.ProcessEnv, userDataFile?: string): Set
   const trafficPort = portSetting(env, 'PINION_TRAFFIC_PORT', Number(agentVariables.PINION_TRAFFIC_PORT[0]), 1);
   const healthPort = portSetting(env, 'PINION_HEALTH_PORT', Number(agentVariables.PINION_HEALTH_PORT[0]), 0);
   if (trafficPort === healthPort) throw new Failure('SETTING_INVALID', { setting: 'PINION_HEALTH_PORT', problem: 'the traffic port is the same' });
+  const bind = given('PINION_BIND');
+  if (!isIPv4(bind)) throw new Failure('SETTING_INVALID', { setting: 'PINION_BIND', problem: 'not an IPv4 address' });
+  const [stateFolder, runtimeFolder] = [resolve(given('STATE_DIRECTORY')), resolve(given('RUNTIME_DIRECTORY'))];
+  if (stateFolder === runtimeFolder) throw new Failure('SETTING_INVALID', { setting: 'RUNTIME_DIRECTORY', problem: 'it is the state folder too' });
   return {
-    stateFolder: given('STATE_DIRECTORY'),
-    runtimeFolder: given('RUNTIME_DIRECTORY'),
-    bind: given('PINION_BIND'),
+    stateFolder,
+    runtimeFolder,
+    bind,
     trafficPort,
     healthPort,
     interpreter: env.PINION_PYTHON,

@@ -138,7 +138,7 @@ const app = {
     'gunicorn cannot be started: {detail}',
     'look at memory and process limits of the host; if a file that it names is gone, start the agent again: it writes it',
   ),
-  TREE_MISSING: permanent('the release at {path} is gone from the disk', 'start the agent again: it fetches the release'),
+  TREE_MISSING: permanent('what the boot made is gone from the disk: {path}', 'start the agent again: it makes it anew'),
   PORT_IN_USE: transient('{address} is held by {holder}', 'stop that process, or choose another port: PINION_TRAFFIC_PORT'),
 } as const;
 

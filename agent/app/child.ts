@@ -55,7 +55,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       requireInterpreter(command[0]);
       // gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
       await requireFreePort(bind);
-      const env = parseEnvironmentFile(readFileSync(environmentFile, 'utf8'));
+      const env = parseEnvironmentFile(readEnvironment(environmentFile));
       const scrub = createScrub(new Map([...env].filter(([name]) => configNames.includes(name))));
       const child = spawn(interpreter, args, { cwd: folder, env: Object.fromEntries(env), detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
       await new Promise<void>((resolve, reject) => {
@@ -67,7 +67,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       const pid = child.pid as number;
       running = pid;
       try {
-        recordGroup(recordFile, pid);
+        recordGroup(recordFile, pid, folder);
       } catch (cause) {
         await endGroup(pid);
         running = undefined;
@@ -87,6 +87,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
         await endGroup(pid).catch(() => {});
         // What it said last may say why. A daemon that left the group can hold the pipe for ever.
         await Promise.race([saidAll, wait(lastWordsMs)]);
+        for (const stream of [child.stdout, child.stderr]) stream.destroy();
         running = undefined;
         onExit({ code, signal: name, wasKilled });
       });
@@ -103,6 +104,16 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
     workers: () => (running === undefined ? [] : childrenOf(running)),
     tail: () => tail,
   };
+}
+
+function readEnvironment(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    // Only a boot writes it.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw new Failure('TREE_MISSING', { path }, { cause });
+    throw recordFailure(path, cause as NodeJS.ErrnoException);
+  }
 }
 
 /** What a full disk or a full table of files makes of a start passes when there is room again. */

@@ -1,4 +1,4 @@
-import { accessSync, constants, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 
 const setpriv = '/usr/bin/setpriv';
@@ -13,20 +13,34 @@ export function withDeathSignal(command: readonly [string, ...string[]]): readon
   }
 }
 
-type Recorded = { readonly pid: number; readonly startedAtTicks: string };
+type Recorded = { readonly pid: number; readonly startedAtTicks: string; readonly folder: string };
 
-/** Writes down which group a started process leads, so that the agent after a killed one can end it. */
-export function recordGroup(file: string, pid: number): void {
+/** Writes down which group a process leads that was started in `folder`, so that the agent after a killed one can end it. */
+export function recordGroup(file: string, pid: number, folder: string): void {
   const started = readStat(pid);
-  if (started !== undefined) writeFileSync(file, JSON.stringify({ pid, startedAtTicks: started.startedAtTicks } satisfies Recorded));
+  if (started !== undefined)
+    writeFileSync(file, JSON.stringify({ pid, startedAtTicks: started.startedAtTicks, folder: realpathSync(folder) } satisfies Recorded));
 }
 
 /** Ends the group that `file` names, if its leader is still the process that was recorded. A file that says nothing of use is removed. */
 export async function endRecordedGroup(file: string): Promise<void> {
   const recorded = readRecorded(file);
-  // A pid is given out again; the start time tells the same process from another.
-  if (recorded !== undefined && readStat(recorded.pid)?.startedAtTicks === recorded.startedAtTicks) await endGroup(recorded.pid);
+  if (recorded !== undefined && isStillThere(recorded)) await endGroup(recorded.pid);
   rmSync(file, { force: true });
+}
+
+/** A pid is given out again; the start time tells the same leader from another. Where it was killed too, its workers are left: they work in its folder. */
+function isStillThere({ pid, startedAtTicks, folder }: Recorded): boolean {
+  const leader = readStat(pid);
+  return leader === undefined ? members(pid).some((member) => folderOf(member) === folder) : leader.startedAtTicks === startedAtTicks;
+}
+
+function folderOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A process in an uninterruptible sleep takes no signal; who still holds the port is named by the next start. */
@@ -48,8 +62,8 @@ export async function endGroup(group: number): Promise<void> {
 
 function readRecorded(file: string): Recorded | undefined {
   try {
-    const { pid, startedAtTicks } = JSON.parse(readFileSync(file, 'utf8'));
-    return Number.isSafeInteger(pid) && pid > 1 && typeof startedAtTicks === 'string' ? { pid, startedAtTicks } : undefined;
+    const { pid, startedAtTicks, folder } = JSON.parse(readFileSync(file, 'utf8'));
+    return Number.isSafeInteger(pid) && pid > 1 && typeof startedAtTicks === 'string' ? { pid, startedAtTicks, folder } : undefined;
   } catch {
     return undefined;
   }

@@ -17,6 +17,8 @@ const stop = new AbortController();
 process.once('disconnect', () => process.exit(1));
 const onSignal = () => stop.abort();
 process.on('SIGTERM', onSignal);
+// A terminal's ^C reaches this process too; the agent decides, and sends SIGTERM.
+process.on('SIGINT', () => {});
 
 try {
   const settings = readSettings(process.env, process.argv[2]);

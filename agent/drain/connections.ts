@@ -20,11 +20,20 @@ export function connectionsTo({ host, port }: Address): number {
   }).length;
 }
 
+/** Undefined where no descriptor is to be had: then nobody knows, and the drain goes on to its deadline. */
+function countOf(address: Address): number | undefined {
+  try {
+    return connectionsTo(address);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Calls `onGone` once, when no connection to `address` is left; looks at once and then every `everyMs`, until it is stopped. */
 export function watchConnections(address: Address, everyMs: number, onGone: () => void): { stop(): void } {
   let timer: NodeJS.Timeout | undefined;
   const look = () => {
-    if (connectionsTo(address) === 0) onGone();
+    if (countOf(address) === 0) onGone();
     else timer = setTimeout(look, everyMs);
   };
   look();

@@ -22,6 +22,11 @@ export function probe(target: { host: string; port: number; path: string }, time
       response.resume();
     });
     call.on('error', (error) => end('none', failureText(error, limit, timeoutMs)));
+    // An answer that changes the protocol is neither a response nor an error.
+    call.on('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      end('bad', `status ${statusCode}`);
+    });
     call.end();
   });
 }

@@ -1,5 +1,8 @@
 import { type ProbeResult, probe } from './probe.ts';
 
+/** What this process or host lacks to ask (socket(2), connect(2)) says nothing of the app; what was known of it grows stale. */
+const ownTrouble: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
+
 export type Probing = { stop(): void };
 
 /** `refusedEveryMs` holds once the app answered with another status than 200: it listens, and may log every request. */
@@ -18,7 +21,7 @@ export function startProbing(
     const result = await probe(target, timeoutMs, stopped.signal);
     if (stopped.signal.aborted) return;
     timer = setTimeout(round, Math.max(0, (result.hasAnswered && !result.isGood ? refusedEveryMs : everyMs) - result.latencyMs));
-    onResult(result);
+    if (!ownTrouble.has(result.detail)) onResult(result);
   };
   void round();
   return {

@@ -16,6 +16,15 @@ export type Voice = {
   readonly notify: Notify;
 };
 
+/** Not a number, which is not sent but counted, where no descriptor is to be had: it reads /proc. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return Number.NaN;
+  }
+}
+
 /** The one place where what happens is told: each event goes to the log, the history, the metrics, the console and systemd as it concerns them. */
 export function createReporting({ limits, userDataFile }: Settings, voice: Voice, readiness: () => Readiness) {
   // The clock begins with the process.
@@ -33,7 +42,7 @@ export function createReporting({ limits, userDataFile }: Settings, voice: Voice
       if (voice.lost() > linesLost) metrics.record('LogLinesLost', voice.lost() - linesLost);
       linesLost = voice.lost();
       const { state, cause } = readiness();
-      return { Ready: state === 'ready' && cause === undefined ? 1 : 0, AgentMemory: process.memoryUsage.rss() };
+      return { Ready: state === 'ready' && cause === undefined ? 1 : 0, AgentMemory: residentBytes() };
     },
     onTrouble: (detail) => voice.log({ event: 'metrics-failed', detail }),
     onRecovered: () => voice.log({ event: 'metrics-recovered' }),

@@ -19,7 +19,13 @@ export function askStatus(runtimeFolder: string, timeoutMs: number): Promise<Sta
     const call = request({ socketPath, path: '/status', agent: false, signal }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk) => chunks.push(chunk));
-      response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString())));
+      response.on('end', () => {
+        try {
+          resolve(JSON.parse(Buffer.concat(chunks).toString()));
+        } catch (thrown) {
+          failed(thrown as Error);
+        }
+      });
       response.on('error', failed);
     });
     call.on('error', failed);

@@ -23,7 +23,14 @@ t.test('what is not valid is named, with the variable', async (t) => {
   for (const env of [{ PINION_TRAFFIC_PORT: 'http' }, { PINION_TRAFFIC_PORT: '0' }, { PINION_HEALTH_PORT: '70000' }]) {
     t.throws(() => readSettings(env), { code: 'SETTING_INVALID', message: new RegExp(Object.keys(env)[0] ?? '') });
   }
-  for (const text of ['{', '[1]', 'null', '{"probeRize": 1}', '{"probeRise": -1}', '{"probeRise": "2"}']) {
+  for (const text of ['{', '[1]', 'null', '{"probeRize": 1}', '{"probeRise": -1}', '{"probeRise": "2"}', '{"startMs": 2000000000}', '{"toString": 1}']) {
     t.throws(() => readSettings({ PINION_LIMITS: text }), { code: 'SETTING_INVALID' }, text);
+  }
+});
+
+t.test('folders are absolute whatever they were given as, and two; the address is one of IPv4', async (t) => {
+  t.match(readSettings({ STATE_DIRECTORY: 'state', RUNTIME_DIRECTORY: 'run' }), { stateFolder: /^\/.*\/state$/, runtimeFolder: /^\/.*\/run$/ });
+  for (const env of [{ STATE_DIRECTORY: 'x/../x', RUNTIME_DIRECTORY: 'x' }, { PINION_BIND: 'localhost' }, { PINION_BIND: '' }, { PINION_BIND: '::1' }]) {
+    t.throws(() => readSettings(env), { code: 'SETTING_INVALID' }, JSON.stringify(env));
   }
 });

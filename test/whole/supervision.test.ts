@@ -187,6 +187,25 @@ t.test('S31: no descriptor is left for another start: tried again without end, a
   await endsClean(t, running);
 });
 
+t.test('S31: a ready agent that can open nothing any more lives, blames the app for nothing, and drains', async (t) => {
+  if (!needsTool(t, 'prlimit', 'apt-get install util-linux')) return;
+  const running = await serving(t, { probeIntervalMs: 20, hungMs: 100, metricsPeriodMs: 50, drainSettleMs: 0, connectionsEveryMs: 10 });
+  const { agent, url } = running;
+  execFileSync('prlimit', ['--pid', String(agent.pid), '--nofile=1:1024']);
+  // The app goes on; each request of it takes longer than a probe would.
+  for (let asked = 0; asked < 200; asked++) await get(url);
+  execFileSync('prlimit', ['--pid', String(agent.pid), '--nofile=1024:']);
+  await until(async () => (await agent.readyz()).status === 200);
+  t.same(states(agent), ['starting', 'ready']);
+  t.equal(all(agent, 'app-terminating').length, 0);
+  execFileSync('prlimit', ['--pid', String(agent.pid), '--nofile=1:1024']);
+  agent.signal('SIGTERM');
+  await agent.untilState('draining');
+  agent.signal('SIGTERM');
+  t.equal(await agent.exited, 0);
+  t.same(agent.console, []);
+});
+
 t.test('S31: no descriptor is left for the boot process: tried again until there is one', async (t) => {
   const folder = shortFolder(t);
   writeFileSync(join(folder, 'user-data'), '#!/bin/sh\n');

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -125,6 +125,26 @@ t.test('S13: a taken port names the process that holds it, which goes on', async
   });
   await t.rejects(app.start(), { code: 'PORT_IN_USE', message: new RegExp(`\\(pid ${process.pid}\\)`) });
   t.ok(holder.listening);
+});
+
+t.test('what a killed agent and a killed leader left in their folder is ended by the next start; in another folder it is not ours', async (t) => {
+  const { app, folder, exits, until } = await scripted(t, 'exit 0');
+  for (const [cwd, isEnded] of [
+    [folder, true],
+    ['/', false],
+  ] as const) {
+    const leader = spawn('/bin/sh', ['-c', 'sleep 600 & echo $!; wait'], { cwd, detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+    const orphan = Number(await once(leader.stdout, 'data'));
+    t.teardown(() => isAlive(orphan) && process.kill(orphan, 'SIGKILL'));
+    const gone = once(leader, 'exit');
+    leader.kill('SIGKILL');
+    await gone;
+    writeFileSync(join(folder, 'app.json'), JSON.stringify({ pid: leader.pid, startedAtTicks: '1', folder: realpathSync(folder) }));
+    exits.length = 0;
+    await app.start();
+    await until(() => exits.length === 1);
+    t.equal(isAlive(orphan), !isEnded, cwd);
+  }
 });
 
 t.test('a group that a killed agent left is ended by the next start; a recycled or foreign pid is not touched', async (t) => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import t, { type Test } from 'tap';
 import { probe } from '../../../agent/readiness/probe.ts';
 import { startProbing } from '../../../agent/readiness/probing.ts';
@@ -40,6 +40,17 @@ t.test('no answer, half an answer, no listener: bad, within the limit, never thr
   const broken = await appThat(t, (_, response) => response.writeHead(200, { 'content-length': '10' }).write('x', () => response.destroy()));
   t.match(await probe(broken, 5000, never), { isGood: false });
   t.match(await probe({ host: '127.0.0.1', port: await freePort(), path: '/' }, 5000, never), { isGood: false, hasAnswered: false, detail: 'ECONNREFUSED' });
+});
+
+t.test('an answer that changes the protocol is a bad one, at once', async (t) => {
+  const server = createTcpServer((socket) =>
+    socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const target = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, path: '/' };
+  t.match(await probe(target, 60_000, never), { isGood: false, hasAnswered: true, detail: 'status 101' });
 });
 
 t.test('probes again and again until it is stopped, each on a fresh connection', async (t) => {

@@ -90,5 +90,6 @@ async function agentThat(t: Test, answer: string | undefined) {
 t.test('asks over the socket; one that is not there and one that does not answer are told apart', async (t) => {
   t.same(await askStatus(await agentThat(t, JSON.stringify(ready)), 5000), ready);
   await t.rejects(askStatus(shortFolder(t), 5000), { code: 'AGENT_NOT_RUNNING', message: /agent\.sock: ENOENT/ });
+  await t.rejects(askStatus(await agentThat(t, 'nothing of JSON'), 5000), { code: 'AGENT_NOT_RUNNING' });
   await t.rejects(askStatus(await agentThat(t, undefined), 50), { code: 'AGENT_SILENT', message: /50 ms/ });
 });
