@@ -208,8 +208,8 @@ const unpinned = new Failure('UNPINNED', { source: 'x' }).report;
 
 /** All that the world could say now. */
 const possible = ({ isBooting, process, isProbing, isWatching, timers, isStopAsked }: World, atMs: number): Event[] => [
-  ...(isBooting ? [booted, { type: 'boot-failed', report: unpinned } as const, { type: 'budget', ms: 1000 } as const] : []),
-  ...(process === 'starting' ? [started, started, ...failures.map((failure) => ({ type: 'start-failed', failure, chance: 0.5 }) as const)] : []),
+  ...(isBooting ? [...Array(6).fill(booted), { type: 'boot-failed', report: unpinned } as const, { type: 'budget', ms: 1000 } as const] : []),
+  ...(process === 'starting' ? [...Array(10).fill(started), ...failures.map((failure) => ({ type: 'start-failed', failure, chance: 0.5 }) as const)] : []),
   ...(process === 'running' ? [0, 1, 2, 3, 4, null].map((code) => exitAt(atMs, code)) : []),
   // Often, as in life: it takes several to change anything.
   ...(isProbing ? [...Array(12).fill(good), ...Array(12).fill(bad)] : []),
@@ -259,16 +259,17 @@ function after(world: World, event: Event): World {
 }
 
 t.test('S35: whatever the order of events: no lost child, no double start, none after a stop, failed and stopped are final, never stuck', async (t) => {
-  const seen = new Set<string>();
+  const seen = new Map<string, number>();
   fc.assert(
-    fc.property(fc.array(fc.nat(1_000_000), { maxLength: 120 }), (choices) => {
+    // Long lives, and no liking for small numbers: every state is to be met in each run of this test.
+    fc.property(fc.array(fc.noBias(fc.nat(1_000_000)), { minLength: 60, maxLength: 120 }), (choices) => {
       let world = newWorld;
       for (const [index, choice] of choices.entries()) {
         const events = possible(world, index * 1000);
         const event = events[choice % events.length];
         if (event === undefined) break;
         world = after(world, event);
-        seen.add(world.life.state);
+        seen.set(world.life.state, (seen.get(world.life.state) ?? 0) + 1);
         if (world.problem !== undefined) throw new Error(`${world.problem}, on ${JSON.stringify(event)}`);
       }
       // Told to stop, it comes to its end by itself, however the app behaves: at worst the kill works.
@@ -282,5 +283,6 @@ t.test('S35: whatever the order of events: no lost child, no double start, none 
     }),
     { numRuns: 5000 },
   );
-  t.same([...seen].sort(), ['booting', 'draining', 'failed', 'ready', 'starting', 'stopped', 'unready'], 'every state was met');
+  t.comment([...seen].join(' '));
+  t.same([...seen.keys()].sort(), ['booting', 'draining', 'failed', 'ready', 'starting', 'stopped', 'unready'], 'every state was met');
 });
