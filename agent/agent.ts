@@ -94,14 +94,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
         handle({ type: 'app-started' });
       },
       (thrown) => {
-        const failure =
-          thrown instanceof Failure
-            ? thrown
-            : new Failure(
-                'APP_SPAWN_FAILED',
-                { detail: thrown?.code === undefined ? String(thrown) : `${thrown.path ?? ''} ${thrown.code}`.trim() },
-                { cause: thrown },
-              );
+        const failure = thrown instanceof Failure ? thrown : spawnFailure(thrown);
         handle({ type: 'start-failed', failure, chance: Math.random() });
       },
     );
@@ -200,4 +193,10 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   await health.close();
   await reporting.close(limits.lastWordsMs);
   say({ event: 'stopped', sinceStartMs: sinceStartMs() });
+}
+
+/** A system error met on the way to a start, with the file that it names. */
+function spawnFailure(thrown: unknown): Failure {
+  const { code, path = '' } = thrown as NodeJS.ErrnoException;
+  return new Failure('APP_SPAWN_FAILED', { detail: code === undefined ? String(thrown) : `${path} ${code}`.trim() }, { cause: thrown });
 }

@@ -29,9 +29,8 @@ const retryMs = 1_000;
 const longestStatus = 1_000;
 
 /**
- * By the tool `systemd-notify`, as Node has no datagram sockets of AF_UNIX: hence `NotifyAccess=all`. READY by the package of that name, which has no word for the rest.
- * Messages go one after the other; a later one of a kind
- * replaces one that waits. The variables of the protocol are taken out of `env`, so that no child gets them. `onFailure` hears the first failure.
+ * By the tool `systemd-notify`, as Node has no datagram sockets of AF_UNIX: hence `NotifyAccess=all`. READY goes by the package of that name, which has no word
+ * for the rest. Messages go one after the other; a later one of a kind replaces one that waits. The variables of the protocol are taken out of `env`, so that no child gets them. `onFailure` hears the first failure.
  */
 export function createNotify(env: NodeJS.ProcessEnv, onFailure: (detail: string) => void): Notify {
   const { PATH, NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID = String(process.pid) } = env;
@@ -91,7 +90,7 @@ export function createNotify(env: NodeJS.ProcessEnv, onFailure: (detail: string)
   };
 }
 
-/** The package looks into the environment of the process, when it is called. */
+/** The package starts the tool with the environment that the process has at that moment. */
 async function tellReady(NOTIFY_SOCKET: string | undefined): Promise<void> {
   requireDescriptors();
   process.env.NOTIFY_SOCKET = NOTIFY_SOCKET;

@@ -1,11 +1,11 @@
 /** One release whose app does what its agent's folder says, and what a test asks about the agent that supervises it. */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Test } from 'tap';
 import type { AgentEvent } from '../../contract/events.ts';
 import type { Status } from '../../contract/status.ts';
 import type { AgentProcess } from './agent.ts';
+import { eventually } from './eventually.ts';
 import { type launch, runningIn, statusOf } from './launched.ts';
 
 type Launched = Awaited<ReturnType<typeof launch>>;
@@ -56,15 +56,9 @@ export const nth = <N extends AgentEvent['event']>(agent: AgentProcess, count: n
 
 /** Resolves when `isSo` holds: for what no event tells. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await wait(5);
+  await eventually(isSo, Boolean);
 }
-export async function untilStatus(folder: string, isSo: (status: Status) => boolean): Promise<Status> {
-  for (;;) {
-    const status = await statusOf(folder);
-    if (isSo(status)) return status;
-    await wait(5);
-  }
-}
+export const untilStatus = (folder: string, isSo: (status: Status) => boolean): Promise<Status> => eventually(() => statusOf(folder), isSo);
 
 /** What readiness says from now until the function it gives is called: the statuses in order, each once in a row. */
 export async function watchReadyz(agent: AgentProcess): Promise<() => Promise<readonly number[]>> {
