@@ -2,13 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { Failure } from '../contract/causes.ts';
 import type { Infrastructure } from '../contract/infrastructure.ts';
 import { infrastructurePath } from '../contract/names.ts';
-import { ask, type Clients } from '../pipeline/aws.ts';
+import { ask, type Clients, silent } from '../pipeline/aws.ts';
 import type { Place } from '../pipeline/config/parameters.ts';
 import { startMoto } from './moto.ts';
 
 export const region = 'eu-west-1';
-/** The SDK's default writes warnings to stderr between our lines. */
-const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 const keys = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 export type Cloud = { readonly endpoint: string; readonly clients: Clients; stop(): Promise<void> };

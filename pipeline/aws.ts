@@ -22,7 +22,7 @@ export async function createClients(env: NodeJS.ProcessEnv = process.env): Promi
 }
 
 /** The SDK's default writes warnings to stderr between our lines. */
-const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+export const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** Does `work`, and turns what the SDK throws into one Failure that names the action and the resource. Throws what `awsFailure` gives. */
 export async function ask<T>(action: string, resource: string, work: () => Promise<T>): Promise<T> {
