@@ -1,15 +1,20 @@
 import { join } from 'node:path';
-import { Failure } from '../contract/causes.ts';
+import { asFailure, type CauseReport, Failure } from '../contract/causes.ts';
 import type { AgentEvent } from '../contract/events.ts';
 import type { Readiness, Status } from '../contract/status.ts';
 import type { App } from './app/app.ts';
 import { createChildApp } from './app/child.ts';
 import { environmentName, gunicornCommand } from './app/gunicorn.ts';
 import { type Exit, sayExit } from './app/restart.ts';
+import { createUnitApp } from './app/unit.ts';
 import type { BootProcess } from './boot/child.ts';
+import { forgetLaunch, keepLaunch } from './boot/kept.ts';
 import type { Launch } from './boot/prepare.ts';
+import { tokenName } from './credentials/token.ts';
+import type { CredentialsServer } from './credentials/vend.ts';
 import { watchConnections } from './drain/connections.ts';
 import { drainTimes } from './drain/order.ts';
+import { createImds } from './imds.ts';
 import { type Effect, type Event, type Life, newLife, step, type TimerName } from './machine.ts';
 import type { ProbeResult } from './readiness/probe.ts';
 import { startProbing } from './readiness/probing.ts';
@@ -24,8 +29,9 @@ import { agentVersion } from './version.ts';
  * the drain, and once more shortens it. Throws HEALTH_PORT_IN_USE before the app is touched.
  */
 export async function live(boot: BootProcess, settings: Settings, voice: Voice, onStop: (stop: () => void) => void): Promise<void> {
-  const { stateFolder, runtimeFolder, limits } = settings;
-  const reporting = createReporting(settings, voice, () => readiness());
+  const { stateFolder, runtimeFolder, appFolder, appUnit, limits } = settings;
+  const imds = settings.userDataFile === undefined ? createImds(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, limits) : undefined;
+  const reporting = createReporting(imds, limits, voice, () => readiness());
   const { say, report, history, sinceStartMs } = reporting;
   const timers = new Map<TimerName, NodeJS.Timeout>();
   const bootLines: string[] = [];
@@ -35,6 +41,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   let app: App | undefined;
   let probing: { stop(): void } | undefined;
   let draining: { stop(): void } | undefined;
+  let credentials: CredentialsServer | undefined;
 
   function handle(event: Event): void {
     const before = life.state;
@@ -42,6 +49,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
     life = after;
     if (after.state !== before) say({ event: 'state', from: before, to: after.state, sinceStartMs: sinceStartMs() });
     for (const effect of effects) perform(effect);
+    if (after.state === 'failed' && before !== 'failed') void app?.close();
   }
 
   function perform(effect: Effect): void {
@@ -89,8 +97,8 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
 
   function startApp(): void {
     app?.start().then(
-      (pid) => {
-        say({ event: 'app-started', pid });
+      ({ pid, how }) => {
+        say({ event: how === 'adopted' ? 'app-adopted' : 'app-started', pid });
         handle({ type: 'app-started' });
       },
       (thrown) => {
@@ -152,27 +160,56 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
 
   function launched(made: Launch): void {
     launch = made;
-    app = createChildApp({
-      command: gunicornCommand(stateFolder, runtimeFolder),
-      environmentFile: join(runtimeFolder, environmentName),
-      folder: join(stateFolder, 'current', 'app'),
-      bind: { host: settings.bind, port: settings.trafficPort },
-      recordFile: join(runtimeFolder, 'app.json'),
-      configNames: Object.keys(made.config),
-      onLine: (line) => say({ event: 'app-output', app: made.app, line }),
-      onExit: appExited,
-    });
+    if (appUnit !== undefined) keepLaunch(runtimeFolder, made);
+    app = createApp(made);
     say({ event: 'booted', ms: sinceStartMs(), release: made.release, commit: made.commit });
     const { entryPoint, healthPath, gunicorn } = made.manifest;
     const gracefulTimeoutMs = gunicorn.gracefulTimeoutSeconds * 1000;
-    handle({ type: 'booted', app: { entryPoint, healthPath, gracefulTimeoutMs, ...drainTimes(made.times, limits) } });
+    const facts = { entryPoint, healthPath, gracefulTimeoutMs, ...drainTimes(made.times, limits) };
+    // An app makes its AWS clients when it is imported.
+    vend(made).then(
+      () => handle({ type: 'booted', app: facts }),
+      (thrown) => handle({ type: 'boot-failed', report: asFailure(thrown).report }),
+    );
+  }
+
+  async function vend({ appRoleArn: roleArn, instance: session }: Launch): Promise<void> {
+    if (roleArn === undefined) return;
+    const { serveCredentials } = await import('./credentials/vend.ts');
+    const told = { onFailure: (cause: CauseReport) => say({ event: 'app-role-failed', ...cause }), onRecovered: () => say({ event: 'app-role-recovered' }) };
+    credentials = await serveCredentials({ roleArn, session, port: settings.credentialsPort, tokenFile: join(appFolder, tokenName), imds, limits, ...told });
+  }
+
+  function createApp({ app: name, config, preparedAtUs }: Launch): App {
+    const command = gunicornCommand(stateFolder, appFolder);
+    const common = {
+      environmentFile: join(runtimeFolder, environmentName),
+      folder: join(stateFolder, 'current', 'app'),
+      bind: { host: settings.bind, port: settings.trafficPort },
+      configNames: Object.keys(config),
+      onLine: (line: string) => say({ event: 'app-output', app: name, line }),
+      onExit: appExited,
+    };
+    if (appUnit === undefined) return createChildApp({ ...common, command, recordFile: join(runtimeFolder, 'app.json') });
+    return createUnitApp({
+      ...common,
+      unit: appUnit,
+      interpreter: command[0],
+      preparedAtUs,
+      cursorFile: join(runtimeFolder, 'journal-cursor'),
+      onOomKills(count) {
+        say({ event: 'app-oom-killed', count });
+        handle({ type: 'oom-killed', atMs: performance.now() });
+      },
+      onTrouble: (detail) => say({ event: 'unit-trouble', detail }),
+    });
   }
 
   handle({ type: 'budget', ms: limits.bootBudgetMs });
   onStop(() => handle({ type: 'stop' }));
   // Loaded while the boot process is starting: it costs 50 ms.
   const { serveHealth } = await import('./readiness/server.ts');
-  const bind = { host: settings.bind, port: settings.healthPort, statusSocket: join(runtimeFolder, 'agent.sock') };
+  const bind = { host: settings.bind, port: settings.healthPort, socket: settings.healthSocket, statusSocket: join(runtimeFolder, 'agent.sock') };
   const health = await serveHealth(bind, { readiness, status });
   say({ event: 'health-listening', address: `${settings.bind}:${health.port}`, sinceStartMs: sinceStartMs() });
   const isDraining = () => life.state === 'draining';
@@ -188,9 +225,11 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   });
   await ended.promise;
   await boot.stop();
+  await app?.close();
+  if (appUnit !== undefined) forgetLaunch(runtimeFolder);
   for (const work of [probing, draining, heartbeat]) work?.stop();
   for (const timer of timers.values()) clearTimeout(timer);
-  await health.close();
+  await Promise.all([health.close(), credentials?.close()]);
   await reporting.close(limits.lastWordsMs);
   say({ event: 'stopped', sinceStartMs: sinceStartMs() });
 }

@@ -1,13 +1,14 @@
 import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SSMClient } from '@aws-sdk/client-ssm';
+import type { STSClient } from '@aws-sdk/client-sts';
 import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
-import { credentialErrors, passingErrors } from '../contract/aws-errors.ts';
+import { credentialErrors, isThrottle, passingErrors } from '../contract/aws-errors.ts';
 import { Failure } from '../contract/causes.ts';
 import type { Imds } from './imds.ts';
 import type { Limits } from './limits.ts';
 
-/** What every AWS client of the agent has in common. No client is loaded here: the boot needs those of `aws.ts`, the agent only CloudWatch's. */
+/** What every AWS client of the agent has in common. No client is loaded here: the boot needs those of `aws.ts`, the agent CloudWatch's and STS's. */
 export type ClientLimits = Pick<Limits, 'imdsTimeoutMs' | 'connectTimeoutMs' | 'requestTimeoutMs'>;
 
 /**
@@ -35,7 +36,7 @@ const skewMs = 240_000;
  * The client, with what a refusal teaches. F44: credentials may end before the time they came with; those that a service refuses are asked for anew.
  * F10: the SDK takes the service's time from every answer, and signs the next request with it. A request whose own time was wrong fails as CLOCK_SKEWED.
  */
-export function learning<Client extends SSMClient | S3Client | CloudWatchClient>(client: Client): Client {
+export function learning<Client extends SSMClient | S3Client | CloudWatchClient | STSClient>(client: Client): Client {
   const { config, middlewareStack } = client as SSMClient;
   middlewareStack.add(
     (next) => async (args) => {
@@ -53,6 +54,35 @@ export function learning<Client extends SSMClient | S3Client | CloudWatchClient>
     { step: 'initialize', name: 'learnFromRefusal' },
   );
   return client;
+}
+
+type SdkError = Error & {
+  readonly code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly statusCode?: number };
+};
+
+/** What one attempt met, before it is known which service was asked. `detail` is a name or a code: a service's own message may quote anything. */
+export type Refusal = {
+  readonly name: string;
+  readonly status: number | undefined;
+  readonly detail: string;
+  readonly isThrottled: boolean;
+  /** The service calls the request itself wrong, and no other attempt mends that. */
+  readonly isWrong: boolean;
+};
+
+/** What the SDK threw: a Failure where it is the same for every service (REGION_MISSING, CREDENTIALS_UNAVAILABLE, CLOCK_SKEWED), else what it says. */
+export function refusalOf(thrown: unknown): Failure | Refusal {
+  if (thrown instanceof Failure) return thrown;
+  const { name, message, code, $metadata, $response } = thrown as SdkError;
+  const status = $metadata?.httpStatusCode ?? $response?.statusCode;
+  const options = { cause: thrown };
+  if (message === 'Region is missing') return new Failure('REGION_MISSING', {}, options);
+  if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: status === undefined ? message : name }, options);
+  const isThrottled = isThrottle(name) || status === 429;
+  const isWrong = status !== undefined && status >= 400 && status < 500 && !isThrottled && !passingErrors.has(name);
+  return { name, status, detail: code ?? (status === undefined ? name : `${status} ${name}`), isThrottled, isWrong };
 }
 
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };

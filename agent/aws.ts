@@ -1,8 +1,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
-import { credentialErrors, isThrottle, passingErrors } from '../contract/aws-errors.ts';
+import { isThrottle } from '../contract/aws-errors.ts';
 import { Failure } from '../contract/causes.ts';
-import { type ClientLimits, clientOptions, learning } from './aws-client.ts';
+import { type ClientLimits, clientOptions, learning, refusalOf } from './aws-client.ts';
 import type { Imds } from './imds.ts';
 
 /** `s3` loads its client at the first call (50 ms) and gives the same one after; a boot whose tree is on disk never needs it. */
@@ -36,12 +36,6 @@ export type ServiceCall =
   | { readonly service: 'ssm'; readonly action: string; readonly parameter: string }
   | { readonly service: 's3'; readonly action: string; readonly object: string };
 
-type SdkError = Error & {
-  readonly code?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number };
-  readonly $response?: { readonly statusCode?: number };
-};
-
 /**
  * Whether KMS, behind Parameter Store or S3, refused the key, which no retry changes. Both pass KMS's message on
  * (aws-env#29: `AccessDeniedException: … (Service: AWSKMS; Status Code: 400; …`; aws-ssm-copy#10: `InvalidKeyId: … (Service: AWSKMS; …`).
@@ -57,16 +51,11 @@ export function isKeyRefusal(thrown: unknown): thrown is Error {
  * ARTIFACT_DENIED, ARTIFACT_MISSING; INTERNAL_ERROR for a request that the service calls wrong. Names and codes only: a service's message may quote anything.
  */
 export function serviceFailure(thrown: unknown, call: ServiceCall): Failure {
-  if (thrown instanceof Failure) return thrown;
-  const { name, message, code, $metadata, $response } = thrown as SdkError;
-  const status = $metadata?.httpStatusCode ?? $response?.statusCode;
+  const refusal = refusalOf(thrown);
+  if (refusal instanceof Failure) return refusal;
+  const { name, status, detail, isThrottled, isWrong } = refusal;
   const options = { cause: thrown };
-  if (message === 'Region is missing') return new Failure('REGION_MISSING', {}, options);
-  if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: status === undefined ? message : name }, options);
-  const isThrottled = isThrottle(name) || status === 429;
-  const isWrong = status !== undefined && status >= 400 && status < 500 && !isThrottled && !passingErrors.has(name);
   const isDenied = isWrong && (name.startsWith('AccessDenied') || status === 403 || isKeyRefusal(thrown));
-  const detail = code ?? (status === undefined ? name : `${status} ${name}`);
   if (isWrong && !isDenied && status !== 404) {
     return new Failure('INTERNAL_ERROR', { detail: `${call.service} refused ${call.action}: ${detail}` }, options);
   }

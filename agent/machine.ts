@@ -47,6 +47,8 @@ export type Event =
   | { readonly type: 'app-started' }
   | { readonly type: 'start-failed'; readonly failure: Failure; readonly chance: number }
   | { readonly type: 'app-exited'; readonly exit: Exit; readonly tail: readonly string[]; readonly atMs: number; readonly chance: number }
+  /** The kernel ended processes of the app for want of memory. */
+  | { readonly type: 'oom-killed'; readonly atMs: number }
   | { readonly type: 'probed'; readonly isGood: boolean; readonly detail: string }
   | { readonly type: 'timer'; readonly name: TimerName }
   | { readonly type: 'connections-gone' }
@@ -92,6 +94,8 @@ export function step(life: Life, event: Event, limits: Limits): Step {
       return life.process === 'starting' ? startFailed({ ...life, process: 'absent' }, event, limits) : same(life);
     case 'app-exited':
       return life.process === 'running' || life.process === 'ending' ? exited(life, event, limits) : same(life);
+    case 'oom-killed':
+      return life.state === 'starting' && life.process === 'running' ? oomKilled(life, event.atMs, limits) : same(life);
     case 'probed':
       return probed(life, event, limits);
     case 'timer':
@@ -121,12 +125,24 @@ function exited(life: Life, { exit, tail, atMs, chance }: Event & { type: 'app-e
   const gone: Life = { ...life, process: 'absent', verdict: unproven };
   if (life.state === 'draining') return next({ ...gone, state: 'stopped' }, { do: 'exit' });
   // It was told to end, for a reason that was reported then.
-  if (life.process === 'ending') return startLater(gone, chance, limits);
-  const exitsMs = [...life.exitsMs.filter((exitMs) => atMs - exitMs <= limits.crashLoopWindowMs), atMs];
+  if (life.process === 'ending')
+    return life.report !== undefined && life.exitsMs.length >= limits.crashLoopCount ? fail(gone, life.report) : startLater(gone, chance, limits);
+  const exitsMs = crashes(life, atMs, limits);
   const { isFinal, report } = judgeExit({ exit, tail, entryPoint: life.app?.entryPoint ?? '', exitsMs }, limits);
   if (isFinal) return fail(gone, report, { do: 'probe', pace: 'none' });
   const { life: waiting, effects } = startLater({ ...gone, exitsMs, report }, chance, limits);
   return next(waiting, { do: 'report', report }, ...effects);
+}
+
+const crashes = (life: Life, atMs: number, { crashLoopWindowMs }: Limits) => [...life.exitsMs.filter((exitMs) => atMs - exitMs <= crashLoopWindowMs), atMs];
+
+/** gunicorn replaces a worker that the kernel ended, without end: while it has never answered, that is a crash loop of its own. */
+function oomKilled(life: Life, atMs: number, limits: Limits): Step {
+  const exitsMs = crashes(life, atMs, limits);
+  if (exitsMs.length < limits.crashLoopCount) return next({ ...life, exitsMs });
+  const { report } = new Failure('APP_OUT_OF_MEMORY', { count: exitsMs.length, windowMs: limits.crashLoopWindowMs });
+  const { life: ending, effects } = terminate({ ...life, exitsMs, report }, limits, 0);
+  return next(ending, ...effects);
 }
 
 function probed(life: Life, { isGood, detail }: Event & { type: 'probed' }, limits: Limits): Step {

@@ -17,6 +17,7 @@ const usage = `pinion-agent ${agentVersion}: boots the release that this instanc
   pinion-agent run                     user data, Region and credentials from the instance metadata service
   pinion-agent run --user-data FILE    user data from a file; Region and credentials from the environment
   pinion-agent status [--json]         what the running agent says of itself
+  pinion-agent check                   whether all of it can be loaded on this host; asks nobody
   pinion-agent --version
 
 SIGTERM and SIGINT drain and end it; once more ends the app now, a third time kills it.
@@ -30,13 +31,16 @@ const statusTimeoutMs = 5_000;
 const { values, positionals } = readArguments();
 if (values.version) {
   process.stdout.write(`${agentVersion}\n`);
-} else if (values.help || positionals.length !== 1 || !['run', 'status'].includes(positionals[0] ?? '')) {
+} else if (values.help || positionals.length !== 1 || !['run', 'status', 'check'].includes(positionals[0] ?? '')) {
   if (!values.help && positionals[0] !== undefined)
     process.stderr.write(`${causeLine(new Failure('USAGE', { detail: `no such command: ${positionals.join(' ')}` }).report)}\n`);
   process[values.help ? 'stdout' : 'stderr'].write(usage);
   process.exitCode = values.help ? 0 : 2;
 } else if (positionals[0] === 'status') {
   await showStatus();
+} else if (positionals[0] === 'check') {
+  const { selfCheck } = await import('./self-check.ts');
+  process.stdout.write(`${await selfCheck()}\n`);
 } else {
   await run(values['user-data']);
 }
@@ -67,7 +71,8 @@ async function run(userDataFile: string | undefined): Promise<void> {
     // First of all, as it takes systemd's variables out of what the boot process gets.
     notify = createNotify(process.env, (detail) => void loading.then(([, { createLog }]) => createLog(stdout)({ event: 'notify-failed', detail })));
     // Before the rest is loaded (60 ms), so that the boot runs meanwhile.
-    boot = startBoot(userDataFile, settings.limits);
+    const adopted = settings.appUnit === undefined ? undefined : await (await import('./boot/kept.ts')).adoptedBoot(settings);
+    boot = adopted ?? startBoot(userDataFile, settings.limits);
     const loading = Promise.all([import('./agent.ts'), import('./reporting/log.ts')]);
     const [{ live }, { createLog }] = await loading;
     const log = createLog(stdout);

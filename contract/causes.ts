@@ -124,6 +124,10 @@ const app = {
     'gunicorn ended {count} times within {windowMs} ms, last with {exit}',
     'read the last lines of the app in the log; release the earlier one',
   ),
+  APP_OUT_OF_MEMORY: permanent(
+    'the kernel ended processes of the app {count} times within {windowMs} ms for want of memory, before it ever answered',
+    'give it fewer workers or a larger instance type; release the earlier one',
+  ),
   APP_START_TIMEOUT: transient(
     'the app did not answer {path} within {timeoutMs} ms: {detail}',
     'read the last lines of the app in the log; make its import faster or raise the start limit',
@@ -140,6 +144,14 @@ const app = {
   ),
   TREE_MISSING: permanent('what the boot made is gone from the disk: {path}', 'start the agent again: it makes it anew'),
   PORT_IN_USE: transient('{address} is held by {holder}', 'stop that process, or choose another port: PINION_TRAFFIC_PORT'),
+  APP_ROLE_DENIED: permanent(
+    'STS does not let the agent assume the role of the app, {role}: {detail}',
+    "in Terraform, let that role's trust policy name the runtime role, and give the runtime role sts:AssumeRole on it; STS says the same of a role that does not exist. The agent asks again by itself",
+  ),
+  APP_ROLE_UNAVAILABLE: transient(
+    'STS gives no credentials for the role of the app, {role}: {detail}',
+    'check the VPC endpoint or the route to STS; the app keeps what it has until that ends',
+  ),
 } as const;
 
 const agent = {
@@ -156,6 +168,10 @@ const agent = {
   ALREADY_RUNNING: permanent('{folder} is in use by {holder}', 'stop that process first, or give this one folders of its own'),
   SETTING_INVALID: permanent('the setting {setting} is not valid: {problem}', 'correct the environment of the agent'),
   HEALTH_PORT_IN_USE: permanent('the health port {address} is held by {holder}', 'stop that process, or choose another port: PINION_HEALTH_PORT'),
+  CREDENTIALS_PORT_IN_USE: permanent(
+    "the port for the app's credentials, {address}, is held by {holder}",
+    'stop that process, or choose another port: PINION_CREDENTIALS_PORT',
+  ),
   INTERNAL_ERROR: permanent('pinion met an error of its own: {detail}', 'report it with the log'),
 } as const;
 

@@ -24,6 +24,15 @@ export type AgentEvent =
   | { readonly event: 'boot-output'; readonly line: string }
   | { readonly event: 'booted'; readonly ms: number; readonly release: number; readonly commit: string }
   | { readonly event: 'app-started'; readonly pid: number }
+  /** What an agent before this one started, and it still runs. */
+  | { readonly event: 'app-adopted'; readonly pid: number }
+  /** The kernel ended so many processes of the app for want of memory. */
+  | { readonly event: 'app-oom-killed'; readonly count: number }
+  /** systemd or its journal did not do what the agent asked of it. */
+  | { readonly event: 'unit-trouble'; readonly detail: string }
+  /** The app's role cannot be assumed: the app serves, and its own calls of AWS fail when what it has ends. */
+  | ({ readonly event: 'app-role-failed' } & CauseReport)
+  | { readonly event: 'app-role-recovered' }
   | { readonly event: 'app-output'; readonly app: string; readonly line: string }
   | { readonly event: 'app-terminating'; readonly cause: CauseCode | 'DRAIN' }
   | { readonly event: 'app-exited'; readonly exit: string; readonly wasKilled: boolean }

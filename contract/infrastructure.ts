@@ -1,6 +1,6 @@
 import type { XStatic } from 'typebox/schema';
 import type { ReleaseNumber, Sha256 } from './names.ts';
-import { hooks, times, type UserData } from './user-data.ts';
+import { appRoleArn, hooks, times, type UserData } from './user-data.ts';
 
 const name = { type: 'string', minLength: 1, maxLength: 2048 } as const;
 
@@ -20,6 +20,7 @@ export const infrastructureSchema = {
     alarms: { type: 'array', items: name, uniqueItems: true, description: 'Names of the alarms that roll a deploy back.' },
     hooks,
     times,
+    appRoleArn,
   },
 } as const;
 
@@ -28,9 +29,10 @@ export type Infrastructure = XStatic<typeof infrastructureSchema>;
 /** The user data of a launch-template version that boots `release`, in its one spelling for whatever launches an instance. */
 export function composeUserData(
   place: { readonly app: string; readonly env: string },
-  { autoScalingGroup, hooks, times }: Pick<Infrastructure, 'autoScalingGroup' | 'hooks' | 'times'>,
+  { autoScalingGroup, hooks, times, appRoleArn }: Pick<Infrastructure, 'autoScalingGroup' | 'hooks' | 'times' | 'appRoleArn'>,
   release: ReleaseNumber,
   recordSha256: Sha256,
 ): UserData {
-  return { schemaVersion: 1, app: place.app, env: place.env, release, recordSha256, autoScalingGroup, hooks, times };
+  const role = appRoleArn !== undefined && { appRoleArn };
+  return { schemaVersion: 1, app: place.app, env: place.env, release, recordSha256, autoScalingGroup, hooks, times, ...role };
 }

@@ -35,6 +35,7 @@ export const metrics = {
   Ready: gauge('None', '1 while `/readyz` answers 200, else 0', 'Average below 1 for longer than a start takes: that part of the instances does not serve'),
   Restarts: count('starts of gunicorn after the first', 'Sum above 0: the app ends by itself, and its last lines are in the log'),
   WorkersReplaced: count('workers that gunicorn replaced', 'Sum above 0: workers crash or are killed'),
+  OomKills: count('processes of the app that the kernel ended for want of memory', 'Sum above 0: the app needs more memory, or fewer workers'),
   ProbeLatency: statistics(
     'Milliseconds',
     'time to the whole answer of the health path, for each probe that was answered',

@@ -31,6 +31,17 @@ export const times = {
   },
 } as const;
 
+/**
+ * JSON Schema of the role of the app's own AWS calls. Partitions: IAM User Guide, "ARN format"; path and name: IAM API Reference, CreateRole.
+ * Where the field is absent the app has no AWS access.
+ */
+export const appRoleArn = {
+  type: 'string',
+  maxLength: 1024,
+  pattern: '^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:role/(?:[!-~]+/)?[\\w+=,.@-]{1,64}$',
+  description: "The role of the app's own AWS calls. Without it the app has no credentials.",
+} as const;
+
 /** Lifecycle hooks of the group, by the agent's two occasions to answer one. */
 export const hooks = {
   type: 'object',
@@ -58,6 +69,7 @@ export const userDataSchema = {
     autoScalingGroup: { ...names, description: 'The group whose hooks the agent answers.' },
     hooks,
     times,
+    appRoleArn,
   },
 } as const;
 

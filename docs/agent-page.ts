@@ -70,6 +70,7 @@ const situations = `## What it does when …
 | another process has the traffic port | \`PORT_IN_USE\` with its name; it is left alone, and asked again and again |
 | the host has no room for a process or a file | \`APP_SPAWN_FAILED\`; tried again without end |
 | the log takes nothing: a full disk, a pipe that nobody reads | lines are dropped and counted; nothing waits for them |
+| the role of the app cannot be assumed | \`APP_ROLE_DENIED\` or \`APP_ROLE_UNAVAILABLE\` in status and log, and in the error of the app's own SDK. Asked again when the app asks, after random waits; readiness depends on it no more than the app does |
 | CloudWatch takes nothing | [metrics](metrics.md) are kept for a while, then dropped and counted |
 | the boot process dies, or hangs beyond its budget | \`BOOT_CRASHED\`, \`BOOT_TIMEOUT\` |
 | the agent is killed | the app ends with it (on a laptop), and the next agent ends what is left |

@@ -39,7 +39,7 @@ agent after the artifact's digest was verified. \`app\`, \`python\` and \`platfo
     title: 'Infrastructure',
     about: `The SSM parameter \`/pinion/<app>/<env>/infrastructure\`: all that the CLI may rely on. Written by whoever owns the infrastructure
 (\`npm start\` writes it on the local cloud). A verb looks only at the fields it needs: \`publish\` and \`release\` at \`artifactBucket\`.
-\`autoScalingGroup\`, \`hooks\` and \`times\` go into user data unchanged.`,
+\`autoScalingGroup\`, \`hooks\`, \`times\` and \`appRoleArn\` go into user data unchanged.`,
     schema: infrastructureSchema,
   },
 ];

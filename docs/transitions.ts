@@ -18,6 +18,7 @@ const events: Readonly<Record<string, Event>> = {
   'start failed for good': { type: 'start-failed', failure: lasting, chance: 0 },
   'gunicorn ended': exit(1),
   'gunicorn ended for good, or too often': exit(4),
+  'out of memory, too often': { type: 'oom-killed', atMs: 0 },
   [`good probe, the ${probeRise}nd in a row`]: { type: 'probed', isGood: true, detail: '' },
   [`bad probe, the ${probeFall}rd in a row`]: { type: 'probed', isGood: false, detail: '' },
   'time to start again': { type: 'timer', name: 'restart-due' },
@@ -36,9 +37,11 @@ const nameOf = ({ state, process }: Life): string => {
   return ['booting', 'ready', 'failed', 'stopped'].includes(state) ? state : `${state}, ${gunicorn}`;
 };
 
-/** A life in which the next probe of this kind is the one that counts. */
-const poised = (life: Life, event: Event): Life =>
-  event.type === 'probed' ? { ...life, verdict: { isUp: !event.isGood, streak: (event.isGood ? probeRise : probeFall) - 1 } } : life;
+/** A life in which the next event of this kind is the one that counts. */
+const poised = (life: Life, event: Event): Life => {
+  if (event.type === 'oom-killed') return { ...life, exitsMs: Array(defaultLimits.crashLoopCount - 1).fill(0) };
+  return event.type === 'probed' ? { ...life, verdict: { isUp: !event.isGood, streak: (event.isGood ? probeRise : probeFall) - 1 } } : life;
+};
 
 const effectText = (effect: Effect): string | undefined => {
   switch (effect.do) {

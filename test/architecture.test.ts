@@ -49,6 +49,7 @@ const pure = [
   'agent/reporting/scrub.ts',
   'agent/app/environment.ts',
   'agent/app/gunicorn.ts',
+  'agent/credentials/app-variables.ts',
   'agent/boot/archive-entry.ts',
   'agent/readiness/verdict.ts',
   'pipeline/config/value.ts',

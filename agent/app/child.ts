@@ -1,16 +1,15 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Failure } from '../../contract/causes.ts';
 import { requireFreePort } from '../port.ts';
-import { createScrub } from '../reporting/scrub.ts';
 import type { App, OnExit } from './app.ts';
-import { parseEnvironmentFile } from './environment.ts';
 import { readLines } from './lines.ts';
 import { childrenOf, endGroup, endRecordedGroup, recordGroup, withDeathSignal } from './process-group.ts';
 import type { Exit } from './restart.ts';
+import { readEnvironment, recordFailure, requireInterpreter, scrubOf } from './start-checks.ts';
+import { createTail } from './tail.ts';
 
-const tailLines = 40;
 const lastWordsMs = 200;
 
 type Child = {
@@ -31,7 +30,7 @@ type Child = {
  * setpriv (util-linux) is there, else because the next agent ends the recorded group. Its environment is the environment file, nothing else.
  */
 export function createChildApp({ command, environmentFile, folder, bind, configNames, recordFile, onLine, onExit }: Child): App {
-  const tail: string[] = [];
+  const tail = createTail();
   let running: number | undefined;
   let wasKilled = false;
   let exit: Exit | undefined;
@@ -47,7 +46,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
   return {
     async start() {
       await endRecordedGroup(recordFile);
-      tail.length = 0;
+      tail.clear();
       wasKilled = false;
       exit = undefined;
       const [interpreter, ...args] = withDeathSignal(command);
@@ -55,8 +54,8 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       requireInterpreter(command[0]);
       // gunicorn itself would retry a taken port for five seconds and then end with status 1, which says nothing.
       await requireFreePort(bind);
-      const env = parseEnvironmentFile(readEnvironment(environmentFile));
-      const scrub = createScrub(new Map([...env].filter(([name]) => configNames.includes(name))));
+      const env = readEnvironment(environmentFile);
+      const scrub = scrubOf(env, configNames);
       const child = spawn(interpreter, args, { cwd: folder, env: Object.fromEntries(env), detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
       await new Promise<void>((resolve, reject) => {
         child.once('spawn', resolve);
@@ -75,10 +74,10 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
       }
       for (const stream of [child.stdout, child.stderr]) {
         const keep = (line: string) => {
-          if (tail.push(line) > tailLines) tail.shift();
+          tail.add(line);
           onLine(line);
         };
-        readLines(stream, keep, scrub);
+        readLines(stream, keep, { scrub });
       }
       const saidAll = new Promise((resolve) => child.once('close', resolve));
       child.once('exit', async (code, name) => {
@@ -91,7 +90,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
         running = undefined;
         onExit({ code, signal: name, wasKilled });
       });
-      return pid;
+      return { pid, how: 'started' };
     },
     terminate() {
       if (running !== undefined) signal(running, 'SIGTERM');
@@ -102,31 +101,7 @@ export function createChildApp({ command, environmentFile, folder, bind, configN
     },
     ended: () => exit,
     workers: () => (running === undefined ? [] : childrenOf(running)),
-    tail: () => tail,
+    tail: tail.lines,
+    async close() {},
   };
-}
-
-function readEnvironment(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    // Only a boot writes it.
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw new Failure('TREE_MISSING', { path }, { cause });
-    throw recordFailure(path, cause as NodeJS.ErrnoException);
-  }
-}
-
-/** What a full disk or a full table of files makes of a start passes when there is room again. */
-function recordFailure(path: string, cause: NodeJS.ErrnoException): Failure {
-  const { code: detail = String(cause) } = cause;
-  if (!['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'].includes(detail)) return new Failure('STATE_UNWRITABLE', { path, detail }, { cause });
-  return new Failure('APP_SPAWN_FAILED', { detail: `${path} ${detail}` }, { cause });
-}
-
-function requireInterpreter(interpreter: string): void {
-  try {
-    accessSync(interpreter, constants.X_OK);
-  } catch (error) {
-    throw new Failure('INTERPRETER_MISSING', { interpreter, detail: (error as NodeJS.ErrnoException).code ?? String(error) }, { cause: error });
-  }
 }

@@ -1,16 +1,16 @@
 import type { Manifest } from '../../contract/manifest.ts';
 
-/** Names inside the runtime folder; the unit's ExecStart and the child's arguments are made of the same constants. */
+/** Names inside the app's and the agent's runtime folder; the unit's ExecStart and the child's arguments are made of the same constants. */
 export const gunicornConfigName = 'gunicorn.conf.py';
 export const environmentName = 'app.env';
 
 /** gunicorn's command line for the release that `current` names; the same on every host, whatever the release. */
-export const gunicornCommand = (stateFolder: string, runtimeFolder: string): readonly [string, ...string[]] => [
+export const gunicornCommand = (stateFolder: string, appFolder: string): readonly [string, ...string[]] => [
   `${stateFolder}/current/bin/python`,
   '-m',
   'gunicorn',
   '--config',
-  `${runtimeFolder}/${gunicornConfigName}`,
+  `${appFolder}/${gunicornConfigName}`,
 ];
 
 /**

@@ -1,12 +1,17 @@
 import type { Readable } from 'node:stream';
 import type { Scrub } from '../reporting/scrub.ts';
 
-/** Longer lines are cut into pieces of this many characters, so that a stream without newlines costs no memory. */
-const longestLine = 8192;
+const ordinaryLine = 8192;
 const nothing: Scrub = Object.assign((text: string) => text, { longest: 0 });
 
+type Options = {
+  readonly scrub?: Scrub;
+  /** Longer lines are cut into pieces of this many characters, so that a stream without newlines costs no memory. */
+  readonly longestLine?: number;
+};
+
 /** Calls `onLine` for every line of a stream, scrubbed and without its newline; bytes that are not UTF-8 become U+FFFD. */
-export function readLines(stream: Readable, onLine: (line: string) => void, scrub: Scrub = nothing): void {
+export function readLines(stream: Readable, onLine: (line: string) => void, { scrub = nothing, longestLine = ordinaryLine }: Options = {}): void {
   let rest = '';
   const say = (line: string) => {
     for (let at = 0; at === 0 || at < line.length; at += longestLine) onLine(line.slice(at, at + longestLine));

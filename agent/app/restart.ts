@@ -2,10 +2,11 @@ import { type CauseReport, Failure } from '../../contract/causes.ts';
 import type { Limits } from '../limits.ts';
 import { lastWords } from './last-words.ts';
 
-/** How a process ended: its exit status or the signal that ended it; `wasKilled` when pinion sent SIGKILL. */
-export type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly wasKilled?: boolean };
+/** How a process ended: its exit status or the signal that ended it; `wasKilled` when pinion sent SIGKILL, `wasOutOfMemory` when the kernel ended a process of it for want of memory. */
+export type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly wasKilled?: boolean; readonly wasOutOfMemory?: boolean };
 
-export const sayExit = ({ code, signal }: Exit): string => (signal === null ? `exit status ${code}` : signal);
+export const sayExit = ({ code, signal, wasOutOfMemory }: Exit): string =>
+  `${signal === null ? `exit status ${code}` : signal}${wasOutOfMemory ? ', out of memory' : ''}`;
 
 type Facts = { readonly exit: Exit; readonly entryPoint: string; readonly tail: readonly string[]; readonly exitsMs: readonly number[] };
 export type ExitVerdict = { readonly isFinal: boolean; readonly report: CauseReport };

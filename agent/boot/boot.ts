@@ -17,12 +17,16 @@ export type Host = {
   readonly s3: () => Promise<S3Client>;
   /** `/var/lib/pinion`: releases, `current`. */
   readonly stateFolder: string;
-  /** `/run/pinion`, on tmpfs: the environment file, gunicorn's configuration. */
+  /** `/run/pinion`, on tmpfs: the environment file. */
   readonly runtimeFolder: string;
+  /** `/run/pinion-app`, on tmpfs: gunicorn's configuration, the token of the app's credentials. */
+  readonly appFolder: string;
   /** Overrides `/usr/bin/pythonX.Y`. */
   readonly interpreter: string | undefined;
   /** Address and port of the traffic listener. */
   readonly bind: string;
+  /** Loopback port on which the app finds the credentials of its role. */
+  readonly credentialsPort: number;
 };
 
 /** The whole boot: from user data to all that gunicorn needs, verified. Throws one Failure; values of config are only in the environment file. */

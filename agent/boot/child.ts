@@ -30,12 +30,14 @@ const stopMs = 3_000;
 /** What a host says that has no room for another process or file just now (fork(2), pipe(2)). */
 const passing: ReadonlySet<string> = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
 
+/** The boot as a program: beside this file in the sources, beside the agent's bundle in the image. */
+export const bootProgram = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './boot.mjs', import.meta.url));
+
 /**
  * Runs the boot in a process of its own, at once; it is listened to when the caller is ready. A death of the process is BOOT_CRASHED. A host that lets
  * no process start is asked again, until it does or the caller stops it.
  */
 export function startBoot(userDataFile: string | undefined, limits: Pick<Limits, 'retryBaseMs' | 'retryCapMs'>): BootProcess {
-  const program = fileURLToPath(new URL('./main.ts', import.meta.url));
   const listener = Promise.withResolvers<Listener>();
   const tell = (what: (to: Listener) => void) => void listener.promise.then(what);
   let phase: BootPhase | 'its start' = 'its start';
@@ -68,7 +70,7 @@ export function startBoot(userDataFile: string | undefined, limits: Pick<Limits,
     };
     let started: ChildProcess;
     try {
-      started = fork(program, userDataFile === undefined ? [] : [userDataFile], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+      started = fork(bootProgram, userDataFile === undefined ? [] : [userDataFile], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     } catch (error) {
       return failed(error as NodeJS.ErrnoException);
     }

@@ -10,7 +10,7 @@ import type { Launch } from './prepare.ts';
 /** What the boot process tells the agent; the last one is how it ended. */
 export type BootMessage = BootEvent | { readonly event: 'launch'; readonly launch: Launch } | ({ readonly event: 'boot-failed' } & CauseReport);
 
-/** The boot as a program of its own: its memory and its parsers go with it. Arguments: the user data file, if there is one. */
+/** The boot as a program of its own: its memory and its parsers go with it. Arguments: the user data file, if there is one; or `--check`, which only loads all of it. */
 const tell = (message: BootMessage) => process.send?.(message);
 const stop = new AbortController();
 // The agent is gone: nobody is left to boot for.
@@ -21,8 +21,12 @@ process.on('SIGTERM', onSignal);
 process.on('SIGINT', () => {});
 
 try {
+  if (process.argv[2] === '--check') {
+    await Promise.all([import('../aws.ts'), import('@aws-sdk/client-s3'), import('@aws-sdk/client-ssm')]);
+    process.exit(0);
+  }
   const settings = readSettings(process.env, process.argv[2]);
-  const { stateFolder, runtimeFolder, interpreter, limits, userDataFile } = settings;
+  const { stateFolder, runtimeFolder, appFolder, interpreter, limits, userDataFile } = settings;
   const imds = userDataFile === undefined ? createImds(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, limits) : undefined;
   const aws = await import('../aws.ts');
   const host: Host = {
@@ -30,8 +34,10 @@ try {
     ...aws.createClients(imds, limits),
     stateFolder,
     runtimeFolder,
+    appFolder,
     interpreter,
     bind: `${settings.bind}:${settings.trafficPort}`,
+    credentialsPort: settings.credentialsPort,
   };
   tell({ event: 'launch', launch: await boot(host, limits, tell, stop.signal) });
   await syncReleases(stateFolder, stop.signal);

@@ -1,8 +1,8 @@
 import { type CauseReport, causeLine, Failure } from '../../contract/causes.ts';
 import type { AgentEvent } from '../../contract/events.ts';
 import type { Readiness, StateName } from '../../contract/status.ts';
-import { createImds } from '../imds.ts';
-import type { Settings } from '../settings.ts';
+import type { Imds } from '../imds.ts';
+import type { Limits } from '../limits.ts';
 import { createHistory } from './history.ts';
 import { createMetrics } from './metrics.ts';
 import type { Notify } from './notify.ts';
@@ -26,7 +26,7 @@ function residentBytes(): number {
 }
 
 /** The one place where what happens is told: each event goes to the log, the history, the metrics, the console and systemd as it concerns them. */
-export function createReporting({ limits, userDataFile }: Settings, voice: Voice, readiness: () => Readiness) {
+export function createReporting(imds: Imds | undefined, limits: Limits, voice: Voice, readiness: () => Readiness) {
   // The clock begins with the process.
   const sinceStartMs = () => Math.round(performance.now());
   const history = createHistory(() => performance.now());
@@ -36,7 +36,7 @@ export function createReporting({ limits, userDataFile }: Settings, voice: Voice
   let linesLost = 0;
 
   const metrics = createMetrics({
-    imds: userDataFile === undefined ? createImds(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, limits) : undefined,
+    imds,
     limits,
     read: () => {
       if (voice.lost() > linesLost) metrics.record('LogLinesLost', voice.lost() - linesLost);
@@ -84,10 +84,19 @@ export function createReporting({ limits, userDataFile }: Settings, voice: Voice
         metrics.record('BootSeconds', event.ms / 1000, event.phase);
         break;
       case 'phase-retried':
+      case 'app-role-failed':
         history.happened(event);
         break;
       case 'app-started':
         if (history.appStarted(event.pid)) metrics.record('Restarts', 1);
+        break;
+      case 'app-adopted':
+        history.appStarted(event.pid);
+        // It was booted, and counted, by the agent before.
+        hasBeenReady = true;
+        break;
+      case 'app-oom-killed':
+        metrics.record('OomKills', event.count);
         break;
       case 'app-exited':
         history.appExited();

@@ -15,6 +15,7 @@ const exitAt = (atMs: number, code: number | null = 1): Event => ({
   chance: 0.5,
 });
 const exit = exitAt(5);
+const oomKilled = (atMs: number): Event => ({ type: 'oom-killed', atMs });
 const booted: Event = { type: 'booted', app };
 const started: Event = { type: 'app-started' };
 const stop: Event = { type: 'stop' };
@@ -175,6 +176,18 @@ t.test('S35: a stop in the boot, before a restart, in mid-start and of a failed 
   );
 });
 
+t.test('S22: workers that the kernel ends for want of memory before the app ever answered are a crash loop of their own', async (t) => {
+  const kills = Array.from({ length: defaultLimits.crashLoopCount }, (_, index) => oomKilled(index * 1000));
+  const { life, effects } = run(kills, run([booted, started]).life);
+  t.match(life, { state: 'starting', process: 'ending', report: { cause: 'APP_OUT_OF_MEMORY', sentence: /10 times within 900000 ms/ } });
+  t.same(effects, ['probe none', 'terminate-app', 'kill-due in 5000']);
+  t.match(run([exit], life), { life: { state: 'failed', report: { cause: 'APP_OUT_OF_MEMORY' } }, effects: ['APP_OUT_OF_MEMORY'] });
+  t.equal(run(kills.slice(1), run([booted, started]).life).life.process, 'running', 'one fewer is none');
+  t.same(run(kills, run(ready).life).effects, [], 'gunicorn replaces a worker of an app that serves');
+  const far = Array.from({ length: 40 }, (_, index) => oomKilled((index * defaultLimits.crashLoopWindowMs) / 5));
+  t.equal(run(far, run([booted, started]).life).life.process, 'running', 'nor are kills that lie far apart');
+});
+
 /** The world around a machine: what can happen next follows from what it did, in any order. */
 type World = {
   readonly life: Life;
@@ -211,6 +224,7 @@ const possible = ({ isBooting, process, isProbing, isWatching, timers, isStopAsk
   ...(isBooting ? [...Array(6).fill(booted), { type: 'boot-failed', report: unpinned } as const, { type: 'budget', ms: 1000 } as const] : []),
   ...(process === 'starting' ? [...Array(10).fill(started), ...failures.map((failure) => ({ type: 'start-failed', failure, chance: 0.5 }) as const)] : []),
   ...(process === 'running' ? [0, 1, 2, 3, 4, null].map((code) => exitAt(atMs, code)) : []),
+  ...(process === 'running' ? [oomKilled(atMs), oomKilled(atMs)] : []),
   // Often, as in life: it takes several to change anything.
   ...(isProbing ? [...Array(12).fill(good), ...Array(12).fill(bad)] : []),
   ...(isWatching ? [{ type: 'connections-gone' } as const] : []),

@@ -17,7 +17,7 @@ const config = { names: ['LONG'], entries: () => [['LONG', 'x'.repeat(6_000)] as
 let failure: { code?: string; message?: string } = {};
 try {
   const tree = await unpack(downloaded(stateFolder, release, archive), release, stateFolder, new AbortController().signal);
-  const settings = { stateFolder, runtimeFolder, interpreter: process.execPath, bind: '127.0.0.1:8000' };
+  const settings = { stateFolder, runtimeFolder, appFolder: runtimeFolder, interpreter: process.execPath, bind: '127.0.0.1:8000' };
   await prepare(settings as Parameters<typeof prepare>[0], identity, release, tree, config);
 } catch (thrown) {
   failure = thrown as { code: string; message: string };

@@ -31,7 +31,7 @@ if (mode === 'burst') {
   const config = new Map(Array.from({ length: 10 }, (_, at) => [`SECRET_${at}`, `hunter${at}-of-some-length/${at}`] as const));
   await new Promise<void>((resolve) => {
     process.stdin.on('close', resolve);
-    readLines(process.stdin, say, createScrub(config));
+    readLines(process.stdin, say, { scrub: createScrub(config) });
   });
 } else {
   while (out.lost() < 100) say('x'.repeat(1000));

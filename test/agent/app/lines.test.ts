@@ -7,7 +7,7 @@ import { createScrub, type Scrub } from '../../../agent/reporting/scrub.ts';
 const linesOf = (chunks: (string | Buffer)[], scrub?: Scrub) => {
   const stream = new PassThrough();
   const lines: string[] = [];
-  readLines(stream, (line) => lines.push(line), scrub);
+  readLines(stream, (line) => lines.push(line), scrub === undefined ? {} : { scrub });
   for (const chunk of chunks) stream.write(chunk);
   stream.end();
   return new Promise<string[]>((resolve) => stream.on('end', () => resolve(lines)));

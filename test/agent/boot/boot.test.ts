@@ -62,7 +62,7 @@ async function host(t: Tap) {
       clients.ssm.destroy();
       (await clients.s3()).destroy();
     });
-    const settings = { stateFolder, runtimeFolder, interpreter: process.execPath, bind: '127.0.0.1:8000' };
+    const settings = { stateFolder, runtimeFolder, appFolder: runtimeFolder, interpreter: process.execPath, bind: '127.0.0.1:8000', credentialsPort: 8082 };
     return boot({ identity: { kind: 'file', path }, ...clients, ...settings }, limits, say, stop);
   };
   return { proxy, stateFolder, runtimeFolder, events, firstRetry: retried.promise, run };

@@ -35,7 +35,7 @@ function host(t: { testdir(): string }) {
   ) => {
     const config = { names: Object.keys(values), entries: () => Object.entries(values) };
     const versions: Release['config'] = Object.fromEntries(config.names.map((name) => [name, 7]));
-    const settings = { stateFolder, runtimeFolder, interpreter, bind: '127.0.0.1:8000' };
+    const settings = { stateFolder, runtimeFolder, appFolder: runtimeFolder, interpreter, bind: '127.0.0.1:8000' };
     // The rest of a host is for the phases before.
     return prepare(settings as Parameters<typeof prepare>[0], identity, { ...release, config: versions }, tree, config);
   };

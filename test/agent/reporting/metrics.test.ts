@@ -71,6 +71,7 @@ t.test('CloudWatch gets every metric of the table with its unit, dimensions and 
   metrics.record('BootFailures', 1, 'RECORD_MISSING');
   for (const count of [1, 2]) metrics.record('Restarts', count);
   metrics.record('WorkersReplaced', 1);
+  metrics.record('OomKills', 2);
   for (const ms of [12, 3, 30]) metrics.record('ProbeLatency', ms);
   metrics.record('DrainSeconds', 6);
   metrics.record('LogLinesLost', 700);
@@ -84,7 +85,7 @@ t.test('CloudWatch gets every metric of the table with its unit, dimensions and 
     `BootFailures ${place} Cause=RECORD_MISSING`,
     `BootSeconds ${place} Phase=download`,
     `BootSeconds ${place} Phase=total`,
-    ...['DrainSeconds', 'LogLinesLost', 'MetricsLost', 'ProbeLatency', 'Ready', 'Restarts', 'WorkersReplaced'].map((name) => `${name} ${place}`),
+    ...['DrainSeconds', 'LogLinesLost', 'MetricsLost', 'OomKills', 'ProbeLatency', 'Ready', 'Restarts', 'WorkersReplaced'].map((name) => `${name} ${place}`),
   ]);
   const one = (Unit: string, value: number) => ({ SampleCount: 1, Sum: value, Minimum: value, Maximum: value, Unit });
   t.same(await statisticsOf('all', 'BootSeconds', { Phase: 'download' }), one('Seconds', 1.5));
@@ -93,6 +94,7 @@ t.test('CloudWatch gets every metric of the table with its unit, dimensions and 
   t.same(await statisticsOf('all', 'Ready'), one('None', 1));
   t.same(await statisticsOf('all', 'Restarts'), one('Count', 3));
   t.same(await statisticsOf('all', 'WorkersReplaced'), one('Count', 1));
+  t.same(await statisticsOf('all', 'OomKills'), one('Count', 2));
   t.same(await statisticsOf('all', 'ProbeLatency'), { SampleCount: 3, Sum: 45, Minimum: 3, Maximum: 30, Unit: 'Milliseconds' });
   t.same(await statisticsOf('all', 'DrainSeconds'), one('Seconds', 6));
   t.same(await statisticsOf('all', 'AgentMemory'), one('Bytes', 50_000_000));
