@@ -13,7 +13,7 @@ import type { Launch } from './boot/prepare.ts';
 import { tokenName } from './credentials/token.ts';
 import type { CredentialsServer } from './credentials/vend.ts';
 import { watchConnections } from './drain/connections.ts';
-import { drainTimes } from './drain/order.ts';
+import { drainTimes, longestDrainMs } from './drain/order.ts';
 import { createImds } from './imds.ts';
 import { type Effect, type Event, type Life, newLife, step, type TimerName } from './machine.ts';
 import type { ProbeResult } from './readiness/probe.ts';
@@ -37,6 +37,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   const bootLines: string[] = [];
   const ended = Promise.withResolvers<void>();
   let life: Life = newLife;
+  let drainingSinceMs = 0;
   let launch: Launch | undefined;
   let app: App | undefined;
   let probing: { stop(): void } | undefined;
@@ -50,6 +51,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
     if (after.state !== before) say({ event: 'state', from: before, to: after.state, sinceStartMs: sinceStartMs() });
     for (const effect of effects) perform(effect);
     if (after.state === 'failed' && before !== 'failed') void app?.close();
+    if (after.state === 'draining' && before !== 'draining') drainingSinceMs = performance.now();
   }
 
   function perform(effect: Effect): void {
@@ -212,7 +214,12 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   const bind = { host: settings.bind, port: settings.healthPort, socket: settings.healthSocket, statusSocket: join(runtimeFolder, 'agent.sock') };
   const health = await serveHealth(bind, { readiness, status });
   say({ event: 'health-listening', address: `${settings.bind}:${health.port}`, sinceStartMs: sinceStartMs() });
-  const isDraining = () => life.state === 'draining';
+  /** While it drains as it should: past the time that this takes at most, systemd's own limit counts again. */
+  const isDraining = () => {
+    const { state, app: facts } = life;
+    if (state !== 'draining' || facts === undefined) return false;
+    return performance.now() - drainingSinceMs < longestDrainMs(facts, limits);
+  };
   const heartbeat = startHeartbeat({ notify: voice.notify, health: { host: settings.bind, port: health.port }, isDraining, limits });
   boot.listen({
     onEvent: bootSays,

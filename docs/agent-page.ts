@@ -73,7 +73,9 @@ const situations = `## What it does when …
 | the role of the app cannot be assumed | \`APP_ROLE_DENIED\` or \`APP_ROLE_UNAVAILABLE\` in status and log, and in the error of the app's own SDK. Asked again when the app asks, after random waits; readiness depends on it no more than the app does |
 | CloudWatch takes nothing | [metrics](metrics.md) are kept for a while, then dropped and counted |
 | the boot process dies, or hangs beyond its budget | \`BOOT_CRASHED\`, \`BOOT_TIMEOUT\` |
-| the agent is killed | the app ends with it (on a laptop), and the next agent ends what is left |
+| the agent is killed on a host | nothing to the app; the next agent, half a second later, adopts it (\`app-adopted\`) and is ready without asking anybody |
+| the agent is killed on a laptop | the app ends with it, and the next agent ends what is left |
+| the kernel ends processes of the app for want of memory | counted (\`OomKills\`); gunicorn replaces them. Ten times before it ever answered: \`APP_OUT_OF_MEMORY\`, \`failed\` |
 
 A shared dependency that is down, a database for instance, should not make the health path fail: every host would be unready at once, and each would be restarted every minute for nothing.`;
 
@@ -92,7 +94,9 @@ A second signal goes straight to 3, a third to SIGKILL. Nothing is started once 
 const service = `## Under systemd
 
 With \`NOTIFY_SOCKET\` set it tells \`READY=1\` when its health port answers (not when the app is ready: that is the balancer's business), \`STATUS=\` with state and phase, \`WATCHDOG=1\` after a request to
-its own health port went through its whole loop, \`STOPPING=1\`, and \`EXTEND_TIMEOUT_USEC=\` while it drains. Without it, none of this happens. gunicorn never sees the socket.`;
+its own health port went through its whole loop, \`STOPPING=1\`, and \`EXTEND_TIMEOUT_USEC=\` while it drains. Without it, none of this happens. gunicorn never sees the socket.
+
+On a host gunicorn runs as a unit of its own, and the health port is systemd's: [systemd](systemd.md) has the units and how to look inside.`;
 
 const exits = `## Exit status
 

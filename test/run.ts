@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { localPython } from '../local/moto.ts';
+import { imageVariable } from './image/guest/image.ts';
+import { missingForGuests } from './image/guest/missing.ts';
 import { coveredLines } from './support/coverage.ts';
 import { run, runFiles } from './support/run-files.ts';
 import { addReports, emptyReport, type Report, readTap } from './support/tap-report.ts';
@@ -54,6 +56,21 @@ const withCoverage =
     }
   };
 
+/** Debian's archive, the packages and the bake itself, the very first time. */
+const bakeSeconds = 900;
+
+/** The image is baked once, before its tests; where guests cannot be booted each of them says what is missing. */
+const withImage =
+  (files: readonly string[]): Lane =>
+  async () => {
+    if (missingForGuests() === undefined) {
+      const { stdout, stderr, end } = await run(process.execPath, ['test/image/guest/bake.ts'], root, bakeSeconds);
+      if (end !== 0) return { ...emptyReport, failed: 1, failures: [`the image was not baked (${end}): ${stdout}${stderr}`] };
+      process.env[imageVariable] = stdout.trim();
+    }
+    return tap(files)();
+  };
+
 const wanted = process.argv.slice(2);
 const files = globSync('test/**/*.test.ts', { cwd: root, exclude: ['test/fixtures/**'] })
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
@@ -62,17 +79,21 @@ if (files.length === 0) {
   process.stderr.write(`no test file's path contains ${wanted.join(' or ')}\n`);
   process.exit(1);
 }
+const isOfImage = (file: string) => file.startsWith('test/image/');
+const [imageFiles, otherFiles] = [files.filter(isOfImage), files.filter((file) => !isOfImage(file))];
+const image = imageFiles.length > 0 && { image: withImage(imageFiles) };
 // Tests with deadlines get the machine for themselves: the other lanes come first, side by side.
 const groups: readonly Record<string, Lane>[] =
   wanted.length > 0
-    ? [{ tests: tap(files) }]
+    ? [{ ...(otherFiles.length > 0 && { tests: tap(otherFiles) }) }, { ...image }]
     : [
         {
           types: single('tsc', '--pretty', 'false'),
           lint: single('biome', 'ci', '--colors=off'),
           ...(existsSync(join(root, 'flask-app/tests')) && { 'flask-app': pytest }),
         },
-        { tests: withCoverage(files) },
+        { tests: withCoverage(otherFiles) },
+        { ...image },
       ];
 
 let total = emptyReport;

@@ -16,7 +16,7 @@ type Options = {
   /** Where it is written down up to which line was read, so that the agent after a killed one goes on there. */
   readonly cursorFile: string;
   readonly onLine: (line: string) => void;
-  /** journalctl ended or cannot be started; it is started again. */
+  /** journalctl ended or cannot be started; it is started again. Told once until it has read something. */
   readonly onTrouble: (detail: string) => void;
 };
 
@@ -35,11 +35,13 @@ export function followJournal({ unit, namespace, cursorFile, onLine, onTrouble }
   let child: ChildProcess | undefined;
   let again: NodeJS.Timeout | undefined;
   let isStopped = false;
+  let isInTrouble = false;
 
   const read = (line: string) => {
     const { __CURSOR, MESSAGE } = entryOf(line);
     if (__CURSOR === undefined) return;
     lastAtMs = performance.now();
+    isInTrouble = false;
     cursor = __CURSOR;
     onLine(messageOf(MESSAGE));
   };
@@ -51,7 +53,8 @@ export function followJournal({ unit, namespace, cursorFile, onLine, onTrouble }
     if (started.stdout !== null && started.stdout !== undefined) readLines(started.stdout, read, { longestLine: longestEntry });
     const ended = (detail: string) => {
       if (isStopped) return;
-      onTrouble(`journalctl: ${detail}`);
+      if (!isInTrouble) onTrouble(`journalctl: ${detail}`);
+      isInTrouble = true;
       again = setTimeout(start, againMs).unref();
     };
     started.once('error', (error: NodeJS.ErrnoException) => ended(error.code ?? error.message));

@@ -11,3 +11,9 @@ const checksUntilNoticed = 3;
 export function drainTimes(times: Pick<UserData['times'], 'healthIntervalMs' | 'deregistrationDelayMs'>, limits: Pick<Limits, 'drainSettleMs'>) {
   return { settleMs: Math.min(limits.drainSettleMs, checksUntilNoticed * times.healthIntervalMs), drainMs: times.deregistrationDelayMs };
 }
+
+/** What a drain takes at most: to its deadline, the app's grace, and a kill that works at the second time. More time than this nobody is asked for. Pure. */
+export const longestDrainMs = (
+  { settleMs, drainMs, gracefulTimeoutMs }: { readonly settleMs: number; readonly drainMs: number; readonly gracefulTimeoutMs: number },
+  { killMarginMs }: Pick<Limits, 'killMarginMs'>,
+): number => Math.max(settleMs, drainMs) + gracefulTimeoutMs + 2 * killMarginMs;

@@ -34,6 +34,8 @@ export function createReporting(imds: Imds | undefined, limits: Limits, voice: V
   let drainingSinceMs: number | undefined;
   let lastLine: string | undefined;
   let linesLost = 0;
+  /** What the kernel ended for want of memory and was not yet missed among the workers. */
+  let outOfMemory = 0;
 
   const metrics = createMetrics({
     imds,
@@ -97,9 +99,11 @@ export function createReporting(imds: Imds | undefined, limits: Limits, voice: V
         break;
       case 'app-oom-killed':
         metrics.record('OomKills', event.count);
+        outOfMemory += event.count;
         break;
       case 'app-exited':
         history.appExited();
+        outOfMemory = 0;
         break;
       case 'state':
         entered(event.to);
@@ -124,7 +128,9 @@ export function createReporting(imds: Imds | undefined, limits: Limits, voice: V
       history.probed(result);
       if (result.hasAnswered) metrics.record('ProbeLatency', result.latencyMs);
       for (const pid of history.workersSeen(workers)) {
-        const words = said(pid);
+        // gunicorn's own words come through the journal, and may come later.
+        const words = said(pid) ?? (outOfMemory > 0 ? 'the kernel ended it for want of memory' : undefined);
+        outOfMemory = Math.max(0, outOfMemory - 1);
         history.happened(new Failure('APP_WORKER_REPLACED', { pid, detail: words === undefined ? '' : `: ${words}` }).report);
         metrics.record('WorkersReplaced', 1);
         say({ event: 'worker-replaced', pid });

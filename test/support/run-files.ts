@@ -18,10 +18,10 @@ for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 
 /** What a program said, and its exit status or the signal that ended it. */
 export type Ended = { readonly stdout: string; readonly stderr: string; readonly end: number | string };
 
-/** Runs a program to its end; it ends with this process. */
-export async function run(command: string, args: readonly string[], folder = root): Promise<Ended> {
-  const env = { ...process.env, TAP_TIMEOUT: String(fileSeconds) };
-  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1000 * (fileSeconds + 10), killSignal: 'SIGKILL' });
+/** Runs a program to its end, at most for so long; it ends with this process. */
+export async function run(command: string, args: readonly string[], folder = root, seconds = fileSeconds): Promise<Ended> {
+  const env = { ...process.env, TAP_TIMEOUT: String(seconds) };
+  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1000 * (seconds + 10), killSignal: 'SIGKILL' });
   running.add(child);
   const [stdout, stderr, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   running.delete(child);
