@@ -66,8 +66,8 @@ async function run(userDataFile: string | undefined): Promise<void> {
   let status = 0;
   try {
     const settings = readSettings(process.env, userDataFile);
-    await claim(settings.runtimeFolder);
-    await claim(settings.stateFolder);
+    // On a host systemd starts one; an abstract socket could be taken by the app, which would keep every next agent out.
+    if (settings.appUnit === undefined) for (const folder of [settings.runtimeFolder, settings.stateFolder]) await claim(folder);
     // First of all, as it takes systemd's variables out of what the boot process gets.
     notify = createNotify(process.env, (detail) => void loading.then(([, { createLog }]) => createLog(stdout)({ event: 'notify-failed', detail })));
     // Before the rest is loaded (60 ms), so that the boot runs meanwhile.

@@ -26,7 +26,7 @@ const cursorEveryMs = 1_000;
 /** journald cuts lines at 48 KB (journald.conf(5): LineMax=); as JSON each byte may take four characters. */
 const longestEntry = 262_144;
 
-type Entry = { readonly __CURSOR?: string; readonly MESSAGE?: string | readonly number[] | null };
+type Entry = { readonly __CURSOR?: string; readonly MESSAGE?: string | readonly (number | string)[] | null };
 
 /** Follows a journal namespace through journalctl: Node has no reader of journal files, and who restarts the agent must not lose a line. */
 export function followJournal({ unit, namespace, cursorFile, onLine, onTrouble }: Options): JournalFollower {
@@ -86,8 +86,12 @@ export function followJournal({ unit, namespace, cursorFile, onLine, onTrouble }
   };
 }
 
-/** What is not UTF-8 comes as a list of bytes (systemd: Journal Export Formats, JSON). */
-const messageOf = (message: Entry['MESSAGE']): string => (typeof message === 'string' ? message : Buffer.from(message ?? []).toString());
+/** What is not UTF-8 comes as a list of bytes, a field that was given twice as a list of texts (systemd: Journal Export Formats, JSON). */
+function messageOf(message: Entry['MESSAGE']): string {
+  if (typeof message === 'string') return message;
+  const parts = message ?? [];
+  return parts.some((part) => typeof part === 'string') ? parts.join(' ') : Buffer.from(parts as number[]).toString();
+}
 
 function entryOf(line: string): Entry {
   try {

@@ -26,7 +26,7 @@ export const unitProperties: readonly string[] = [
   'ControlGroup',
 ];
 
-/** siginfo_t's si_code of a process that exited by itself (waitid(2): CLD_EXITED); all others ended by a signal. */
+/** siginfo_t's si_code of a process that exited by itself (waitid(2): CLD_EXITED); all others ended by a signal. A run that goes on has neither: who started it ended the last one by systemd's SIGTERM. */
 const exited = '1';
 const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [String(number), name as NodeJS.Signals]));
 
@@ -41,6 +41,6 @@ export function readUnitState(text: string): UnitState {
     startedAtUs: Number(value('ExecMainStartTimestampMonotonic')),
     controlGroup: value('ControlGroup'),
     result: value('Result'),
-    exit: code === exited ? { code: Number(status), signal: null } : { code: null, signal: signalNames.get(status) ?? 'SIGKILL' },
+    exit: code === exited ? { code: Number(status), signal: null } : { code: null, signal: signalNames.get(status) ?? 'SIGTERM' },
   };
 }

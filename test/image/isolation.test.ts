@@ -60,13 +60,16 @@ if (needsGuest(t)) {
       t.ok(end !== 0 && !said.includes('SECRET'), `${path}: ${said.trim()}`);
     }
     t.match((await asApp('ls /run/pinion')).said, /denied|No such file/);
+    for (const socket of ['/run/dbus/system_bus_socket', '/run/systemd/notify', '/run/systemd/private']) {
+      t.equal((await asApp(`test -e ${socket}`)).end, 1, `${socket} is not there for it`);
+    }
     t.equal((await asApp('stat --format=%U /proc/[0-9]* | sort -u')).said.trim(), 'pinion-app', 'it sees no process but its own');
     t.match((await asApp('cat /proc/self/environ | tr "\\0" "\\n" | grep -c ^SECRET=')).said, /^1/, 'and has its config');
   });
 
   t.test('the app writes nowhere but in temporary folders of its own', async (t) => {
     const { said } = await asApp(
-      'find / -xdev -writable \\( -type d -o -type f \\) -not -path "/proc/*" 2>/dev/null; for d in /dev/shm /tmp /var/tmp /run /run/pinion-app /var/lib/pinion/current /sys/fs/cgroup /dev/mqueue; do touch $d/x 2>/dev/null && echo wrote $d; done; true',
+      'find / -xdev -writable \\( -type d -o -type f \\) -not -path "/proc/*" 2>/dev/null; for d in /dev/shm /tmp /var/tmp /run /run/lock /run/pinion-app /var/lib/pinion/current /sys/fs/cgroup /dev/mqueue; do touch $d/x 2>/dev/null && echo wrote $d; done; true',
     );
     t.same(
       said

@@ -109,7 +109,7 @@ for (const { name, match, phase, cause, prepared } of services) {
 }
 
 t.test('S46: with S3 away a tree on disk is served without it, unless it differs from what was installed', async (t) => {
-  const { proxy, folder, start } = await launchLocal(t, { bootBudgetMs: budgetMs, retryBaseMs: 50, retryCapMs: 200 });
+  const { proxy, folder, start } = await launchLocal(t, { bootBudgetMs: 3 * budgetMs, retryBaseMs: 50, retryCapMs: 200 });
   const first = await start();
   await first.agent.untilState('ready');
   await endsClean(t, first);

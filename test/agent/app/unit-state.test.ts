@@ -35,6 +35,7 @@ t.test('how its last process ended: a status, a signal, a signal with a core dum
   t.same(exitOf('2', '9'), { code: null, signal: 'SIGKILL' });
   t.same(exitOf('2', '15'), { code: null, signal: 'SIGTERM' });
   t.same(exitOf('3', '11'), { code: null, signal: 'SIGSEGV' });
+  t.same(exitOf('0', '0'), { code: null, signal: 'SIGTERM' }, 'a run that goes on: the one before was ended from outside');
   t.equal(sayExit({ ...exitOf('2', '9'), wasOutOfMemory: true }), 'SIGKILL, out of memory');
 });
 
