@@ -1,13 +1,13 @@
 // `npm test`: every lane; `npm test -- PART…`: the test files whose path contains one of the parts.
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { localPython } from '../local/moto.ts';
 import { imageVariable } from './image/guest/image.ts';
 import { missingForGuests } from './image/guest/missing.ts';
 import { coveredLines } from './support/coverage.ts';
-import { run, runFiles } from './support/run-files.ts';
+import { type Ended, run, runFiles } from './support/run-files.ts';
 import { addReports, emptyReport, type Report, readTap } from './support/tap-report.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -32,12 +32,13 @@ const pytest: Lane = async () => {
 };
 
 const tap =
-  (files: readonly string[], ...nodeArgs: readonly string[]): Lane =>
+  (files: readonly string[], nodeArgs: readonly string[] = [], atOnce?: number): Lane =>
   async () => {
     let report = emptyReport;
-    await runFiles(files, nodeArgs, (file, { stdout, stderr, end }) => {
+    const onEnd = (file: string, { stdout, stderr, end }: Ended) => {
       report = addReports(report, readTap(file, stdout, stderr, end));
-    });
+    };
+    await runFiles(files, nodeArgs, onEnd, atOnce);
     return report;
   };
 
@@ -47,7 +48,7 @@ const withCoverage =
     const folder = mkdtempSync(join(tmpdir(), 'pinion-coverage-'));
     try {
       const hook = new URL(`support/coverage.ts?into=${encodeURIComponent(folder)}`, import.meta.url).href;
-      const report = await tap(files, `--import=${hook}`)();
+      const report = await tap(files, [`--import=${hook}`])();
       const { covered, all } = coveredLines(folder);
       const percent = ((100 * covered) / all).toFixed(1);
       return { ...report, note: `${percent} % of ${all} lines of code ran inside the tests (agents and commands that they start are not counted)` };
@@ -68,7 +69,8 @@ const withImage =
       if (end !== 0) return { ...emptyReport, failed: 1, failures: [`the image was not baked (${end}): ${stdout}${stderr}`] };
       process.env[imageVariable] = stdout.trim();
     }
-    return tap(files)();
+    // A guest waits for more than it computes.
+    return tap(files, [], 2 * availableParallelism())();
   };
 
 const wanted = process.argv.slice(2);

@@ -28,11 +28,16 @@ export async function run(command: string, args: readonly string[], folder = roo
   return { stdout, stderr, end: code ?? signal };
 }
 
-/** Test files side by side, one for each core, without tap's own runner: that puts variables of its own into every process that a test starts. */
-export async function runFiles(files: readonly string[], nodeArgs: readonly string[], onEnd: (file: string, ended: Ended) => void): Promise<void> {
+/** Test files, `atOnce` of them side by side, without tap's own runner: that puts variables of its own into every process that a test starts. */
+export async function runFiles(
+  files: readonly string[],
+  nodeArgs: readonly string[],
+  onEnd: (file: string, ended: Ended) => void,
+  atOnce = availableParallelism(),
+): Promise<void> {
   const left = [...files];
   const worker = async () => {
     for (let file = left.shift(); file !== undefined; file = left.shift()) onEnd(file, await run(process.execPath, [...nodeArgs, file]));
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
 }

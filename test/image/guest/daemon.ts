@@ -23,8 +23,11 @@ export async function startDaemon(argv: readonly string[], isReady: RegExp): Pro
   }).finally(() => clearTimeout(timer));
   return {
     async stop() {
+      // Its pipes are not waited for: what it started may have them for longer.
+      const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
       child.kill('SIGKILL');
-      await closed;
+      await exited;
+      for (const stream of [child.stdout, child.stderr]) stream.destroy();
     },
   };
 }

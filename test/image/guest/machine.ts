@@ -49,9 +49,9 @@ export async function bootMachine(t: Teardown, options: MachineOptions): Promise
     signal: AbortSignal.timeout(timeoutMs),
     killSignal: 'SIGKILL',
   });
-  // With the time limit.
+  // It comes with the time limit; the end comes after it.
   child.on('error', () => {});
-  const closed = once(child, 'close');
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -93,7 +93,8 @@ export async function bootMachine(t: Teardown, options: MachineOptions): Promise
       return output.replace(/\n$/, '');
     },
     async untilSaid(line, fits) {
-      const socket = await shell(`exec ${line}`);
+      const socket = (await shell(`exec ${line}`)).on('error', () => {});
+      ended.catch(() => socket.destroy());
       try {
         for await (const found of createInterface({ input: socket })) if (fits(found)) return found;
         throw new Error(`${line} ended and said nothing that fits`);
