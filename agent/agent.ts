@@ -15,6 +15,7 @@ import type { CredentialsServer } from './credentials/vend.ts';
 import { watchConnections } from './drain/connections.ts';
 import { drainTimes, longestDrainMs } from './drain/order.ts';
 import { createImds } from './imds.ts';
+import { startLifecycle } from './lifecycle/lifecycle.ts';
 import { type Effect, type Event, type Life, newLife, step, type TimerName } from './machine.ts';
 import type { ProbeResult } from './readiness/probe.ts';
 import { startProbing } from './readiness/probing.ts';
@@ -26,16 +27,19 @@ import { agentVersion } from './version.ts';
 
 /**
  * One life, around a boot that is already under way: answers health, starts and watches the app, probes it, and drains. Resolves when it has ended; `stop` begins
- * the drain, and once more shortens it. Throws HEALTH_PORT_IN_USE before the app is touched.
+ * the drain, and once more shortens it. An instance that its group or Spot ends drains by itself, and stays. Throws HEALTH_PORT_IN_USE before the app is touched.
  */
 export async function live(boot: BootProcess, settings: Settings, voice: Voice, onStop: (stop: () => void) => void): Promise<void> {
   const { stateFolder, runtimeFolder, appFolder, appUnit, limits } = settings;
   const imds = settings.userDataFile === undefined ? createImds(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, limits) : undefined;
-  const reporting = createReporting(imds, limits, voice, () => readiness());
+  // systemd takes STOPPING for the end of the service; an agent that leaves its group stays.
+  const notify = { ...voice.notify, stopping: () => void (life.isLeaving || voice.notify.stopping()) };
+  const reporting = createReporting(imds, limits, { ...voice, notify }, () => readiness());
   const { say, report, history, sinceStartMs } = reporting;
   const timers = new Map<TimerName, NodeJS.Timeout>();
   const bootLines: string[] = [];
   const ended = Promise.withResolvers<void>();
+  const lifecycle = imds && startLifecycle({ imds, limits, stateFolder, say, report, onLeaving: () => handle({ type: 'leave' }) });
   let life: Life = newLife;
   let drainingSinceMs = 0;
   let launch: Launch | undefined;
@@ -49,6 +53,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
     const { life: after, effects } = step(life, event, limits);
     life = after;
     if (after.state !== before) say({ event: 'state', from: before, to: after.state, sinceStartMs: sinceStartMs() });
+    if (after.state !== before && (after.state !== 'stopped' || after.isLeaving)) lifecycle?.tell(after.state);
     for (const effect of effects) perform(effect);
     if (after.state === 'failed' && before !== 'failed') void app?.close();
     if (after.state === 'draining' && before !== 'draining') drainingSinceMs = performance.now();
@@ -157,6 +162,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   function bootSays(event: AgentEvent): void {
     if (event.event === 'identified') handle({ type: 'budget', ms: event.budgetMs });
     if (event.event === 'phase-started') handle({ type: 'phase', phase: event.phase });
+    if (event.event === 'phase-ended') lifecycle?.tell('progress');
     say(event);
   }
 
@@ -215,11 +221,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   const health = await serveHealth(bind, { readiness, status });
   say({ event: 'health-listening', address: `${settings.bind}:${health.port}`, sinceStartMs: sinceStartMs() });
   /** While it drains as it should: past the time that this takes at most, systemd's own limit counts again. */
-  const isDraining = () => {
-    const { state, app: facts } = life;
-    if (state !== 'draining' || facts === undefined) return false;
-    return performance.now() - drainingSinceMs < longestDrainMs(facts, limits);
-  };
+  const isDraining = () => life.state === 'draining' && life.app !== undefined && performance.now() - drainingSinceMs < longestDrainMs(life.app, limits);
   const heartbeat = startHeartbeat({ notify: voice.notify, health: { host: settings.bind, port: health.port }, isDraining, limits });
   boot.listen({
     onEvent: bootSays,
@@ -234,7 +236,7 @@ export async function live(boot: BootProcess, settings: Settings, voice: Voice, 
   await boot.stop();
   await app?.close();
   if (appUnit !== undefined) forgetLaunch(runtimeFolder);
-  for (const work of [probing, draining, heartbeat]) work?.stop();
+  for (const work of [lifecycle, probing, draining, heartbeat]) work?.stop();
   for (const timer of timers.values()) clearTimeout(timer);
   await Promise.all([health.close(), credentials?.close()]);
   await reporting.close(limits.lastWordsMs);

@@ -1,3 +1,4 @@
+import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SSMClient } from '@aws-sdk/client-ssm';
@@ -8,7 +9,7 @@ import { Failure } from '../contract/causes.ts';
 import type { Imds } from './imds.ts';
 import type { Limits } from './limits.ts';
 
-/** What every AWS client of the agent has in common. No client is loaded here: the boot needs those of `aws.ts`, the agent CloudWatch's and STS's. */
+/** What every AWS client of the agent has in common. No client is loaded here: the boot needs those of `aws.ts`, the agent those of CloudWatch, STS and Auto Scaling. */
 export type ClientLimits = Pick<Limits, 'imdsTimeoutMs' | 'connectTimeoutMs' | 'requestTimeoutMs'>;
 
 /**
@@ -36,7 +37,7 @@ const skewMs = 240_000;
  * The client, with what a refusal teaches. F44: credentials may end before the time they came with; those that a service refuses are asked for anew.
  * F10: the SDK takes the service's time from every answer, and signs the next request with it. A request whose own time was wrong fails as CLOCK_SKEWED.
  */
-export function learning<Client extends SSMClient | S3Client | CloudWatchClient | STSClient>(client: Client): Client {
+export function learning<Client extends SSMClient | S3Client | CloudWatchClient | STSClient | AutoScalingClient>(client: Client): Client {
   const { config, middlewareStack } = client as SSMClient;
   middlewareStack.add(
     (next) => async (args) => {

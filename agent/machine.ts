@@ -34,6 +34,8 @@ export type Life = {
   /** When gunicorn ended by itself, within the crash-loop window. */
   readonly exitsMs: readonly number[];
   readonly report: CauseReport | undefined;
+  /** The group or Spot takes this instance: once it has drained, the agent stays and goes on answering until it is told to stop. */
+  readonly isLeaving: boolean;
 };
 
 export type TimerName = 'boot-deadline' | 'start-deadline' | 'restart-due' | 'stable' | 'hung' | 'settled' | 'drain-deadline' | 'kill-due';
@@ -52,7 +54,9 @@ export type Event =
   | { readonly type: 'probed'; readonly isGood: boolean; readonly detail: string }
   | { readonly type: 'timer'; readonly name: TimerName }
   | { readonly type: 'connections-gone' }
-  /** Whoever asks: a signal, and with the rollout a scale-in or a Spot notice. */
+  /** A scale-in or a Spot notice: it drains as for a stop. More of them, or one during a drain, hurry nothing. */
+  | { readonly type: 'leave' }
+  /** A signal: it ends the agent, which says nothing of the instance. */
   | { readonly type: 'stop' };
 
 /** Setting a timer replaces the one of its name; none is cancelled, one that comes late changes nothing. */
@@ -75,6 +79,7 @@ export const newLife: Life = {
   failures: 0,
   exitsMs: [],
   report: undefined,
+  isLeaving: false,
 };
 
 /** What follows from one event: the next life and what to do, in order. An event that does not fit the state changes nothing. */
@@ -102,8 +107,11 @@ export function step(life: Life, event: Event, limits: Limits): Step {
       return timeUp(life, event.name, limits);
     case 'connections-gone':
       return life.state === 'draining' && life.process === 'running' ? terminate(life, limits) : same(life);
+    case 'leave':
+      return life.state === 'draining' || life.state === 'stopped' ? same(life) : stop({ ...life, isLeaving: true }, limits);
     case 'stop':
-      return stop(life, limits);
+      if (life.state === 'stopped') return life.isLeaving ? end({ ...life, isLeaving: false }) : same(life);
+      return stop({ ...life, isLeaving: false }, limits);
   }
 }
 
@@ -115,7 +123,7 @@ function started(life: Life, limits: Limits): Step {
 }
 
 function startFailed(life: Life, { failure, chance }: Event & { type: 'start-failed' }, limits: Limits): Step {
-  if (life.state === 'draining') return next({ ...life, state: 'stopped' }, { do: 'exit' });
+  if (life.state === 'draining') return end(life);
   if (!failure.isTransient) return fail(life, failure.report);
   const { life: waiting, effects } = startLater({ ...life, report: failure.report }, chance, limits);
   return next(waiting, { do: 'report', report: failure.report }, ...effects);
@@ -123,7 +131,7 @@ function startFailed(life: Life, { failure, chance }: Event & { type: 'start-fai
 
 function exited(life: Life, { exit, tail, atMs, chance }: Event & { type: 'app-exited' }, limits: Limits): Step {
   const gone: Life = { ...life, process: 'absent', verdict: unproven };
-  if (life.state === 'draining') return next({ ...gone, state: 'stopped' }, { do: 'exit' });
+  if (life.state === 'draining') return end(gone);
   // It was told to end, for a reason that was reported then.
   if (life.process === 'ending')
     return life.report !== undefined && life.exitsMs.length >= limits.crashLoopCount ? fail(gone, life.report) : startLater(gone, chance, limits);
@@ -200,9 +208,8 @@ function timeUp(life: Life, name: TimerName, limits: Limits): Step {
 /** The first stop drains, the second ends the app now, the third kills it. */
 function stop(life: Life, limits: Limits): Step {
   const { state, process, app } = life;
-  if (state === 'stopped') return same(life);
-  if (state === 'booting') return next({ ...life, state: 'stopped' }, { do: 'stop-boot' }, { do: 'exit' });
-  if (process === 'absent' || app === undefined) return next({ ...life, state: 'stopped' }, { do: 'exit' });
+  if (state === 'booting') return end(life, { do: 'stop-boot' });
+  if (process === 'absent' || app === undefined) return end(life);
   if (state === 'draining') {
     if (process === 'running') return terminate(life, limits);
     return process === 'ending' ? next(life, { do: 'kill-app' }) : same(life);
@@ -226,5 +233,6 @@ function startLater(life: Life, chance: number, { restartBaseMs, restartCapMs }:
 
 const timer = (name: TimerName, afterMs: number): Effect => ({ do: 'set-timer', name, afterMs });
 const fail = (life: Life, report: CauseReport, ...effects: Effect[]): Step => next({ ...life, state: 'failed', report }, { do: 'report', report }, ...effects);
+const end = (life: Life, ...effects: Effect[]): Step => next({ ...life, state: 'stopped' }, ...effects, ...(life.isLeaving ? [] : [{ do: 'exit' } as const]));
 const next = (life: Life, ...effects: Effect[]): Step => ({ life, effects });
 const same = (life: Life): Step => ({ life, effects: [] });

@@ -16,12 +16,14 @@ const usage = `pinion-agent ${agentVersion}: boots the release that this instanc
 
   pinion-agent run                     user data, Region and credentials from the instance metadata service
   pinion-agent run --user-data FILE    user data from a file; Region and credentials from the environment
+  pinion-agent exec --user-data FILE -- COMMAND
+                                       boots that release and runs one command in it, with its config, in place of the app
   pinion-agent status [--json]         what the running agent says of itself
   pinion-agent check                   whether all of it can be loaded on this host; asks nobody
   pinion-agent --version
 
 SIGTERM and SIGINT drain and end it; once more ends the app now, a third time kills it.
-Exit status: 0 drained, or the status is ready; 1 it could not start, or no agent answers (one line on stderr says why); 2 usage;
+Exit status of exec: the command's; 125 the release could not be booted. Of the others: 0 drained, or the status is ready; 1 it could not start, or no agent answers (one line on stderr says why); 2 usage;
 3 another agent has its folders; 4 the status is not ready.
 `;
 
@@ -31,6 +33,8 @@ const statusTimeoutMs = 5_000;
 const { values, positionals } = readArguments();
 if (values.version) {
   process.stdout.write(`${agentVersion}\n`);
+} else if (positionals[0] === 'exec' && positionals.length > 1 && values['user-data'] !== undefined && !values.help) {
+  await execute(values['user-data'], positionals.slice(1));
 } else if (values.help || positionals.length !== 1 || !['run', 'status', 'check'].includes(positionals[0] ?? '')) {
   if (!values.help && positionals[0] !== undefined)
     process.stderr.write(`${causeLine(new Failure('USAGE', { detail: `no such command: ${positionals.join(' ')}` }).report)}\n`);
@@ -89,6 +93,18 @@ async function run(userDataFile: string | undefined): Promise<void> {
   await Promise.all([stdout, stderr, notify].map((words) => words?.end(lastWordsMs)));
   // Idle connections need not be waited for.
   process.exit(status);
+}
+
+async function execute(userDataFile: string, command: readonly string[]): Promise<void> {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
+  try {
+    const [{ exec }, settings] = [await import('./exec.ts'), readSettings(process.env, userDataFile)];
+    process.exit(await exec(userDataFile, command, settings, stop.signal));
+  } catch (thrown) {
+    process.stderr.write(`${causeLine(asFailure(thrown).report)}\n`);
+    process.exit(1);
+  }
 }
 
 async function showStatus(): Promise<void> {

@@ -16,6 +16,7 @@ export async function selfCheck(): Promise<string> {
     import('./boot/kept.ts'),
     import('./aws-client.ts'),
     import('./credentials/vend.ts'),
+    import('@aws-sdk/client-auto-scaling'),
     import('@aws-sdk/client-cloudwatch'),
     import('@aws-sdk/client-sts'),
   ]);

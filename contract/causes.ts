@@ -172,6 +172,14 @@ const agent = {
     "the port for the app's credentials, {address}, is held by {holder}",
     'stop that process, or choose another port: PINION_CREDENTIALS_PORT',
   ),
+  LIFECYCLE_ACTION_DENIED: permanent(
+    'Auto Scaling denied {action} for the hook {hook} of {group}',
+    'give the runtime role autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat on the group. The agent asks again by itself',
+  ),
+  LIFECYCLE_ACTION_UNAVAILABLE: transient(
+    'Auto Scaling does not take {action} for the hook {hook} of {group}: {detail}',
+    'check the VPC endpoint or the route to Auto Scaling, and that group and hook exist',
+  ),
   INTERNAL_ERROR: permanent('pinion met an error of its own: {detail}', 'report it with the log'),
 } as const;
 
@@ -230,6 +238,60 @@ const cli = {
   INTERRUPTED: transient('interrupted before the end', 'run it again: what was done is kept and used'),
 } as const;
 
+const rollout = {
+  GROUP_MISSING: permanent(
+    'there is no Auto Scaling group {group}',
+    'land the Terraform change first: it makes the group that the infrastructure document names',
+  ),
+  GROUP_UNUSABLE: permanent('the group {group} cannot take a deploy: {problem}', 'land the Terraform change first'),
+  GROUP_EMPTY: permanent('the group {group} wants no instance, so nothing can prove a release', 'raise its desired capacity, then deploy'),
+  PROCESSES_SUSPENDED: permanent(
+    'the group {group} has suspended {processes}; a deploy needs them',
+    'find out who suspended them, then: aws autoscaling resume-processes',
+  ),
+  TEMPLATE_MISSING: permanent(
+    'the launch template {template} has no version {version}',
+    'land the Terraform change first: it makes the template and its default version',
+  ),
+  BASE_UNUSABLE: permanent(
+    'the base version {version} of {template} cannot be deployed: {problem}',
+    'land the Terraform change first: it writes the base version',
+  ),
+  TIMES_INVALID: permanent('the times of {parameter} do not fit each other: {problem}', 'correct them in Terraform; docs/operations.md has the inequalities'),
+  ALARM_MISSING: permanent('the alarm {alarm} does not exist', 'land the Terraform change first: it makes the alarms that the infrastructure document names'),
+  ALARM_NOT_OK: permanent(
+    'the alarm {alarm} is in {state}; Auto Scaling refuses a refresh with it',
+    'see to it first, or leave it out of this deploy: --despite-alarm NAME',
+  ),
+  WAY_BACK_GONE: permanent(
+    'release {release}, which is live, could not be booted again: {problem}',
+    'make a new release of what it had and deploy that first, or restore what is missing',
+  ),
+  RELEASE_UNBOOTABLE: permanent('release {release} could not be booted: {problem}', 'make a new release, or restore what is missing'),
+  NOTHING_LIVE: permanent('no release of {app} in {env} was ever live, so there is nothing to go back to', 'deploy a release that works; --to N chooses one'),
+  DEPLOY_BUSY: permanent(
+    'a refresh of {group} is under way already, to {towards}; template version {unused}',
+    'watch it to its end with pinion wait, or end it with pinion rollback',
+  ),
+  ROLLED_BACK: permanent('release {release} was rolled back: {reason}', 'the earlier release serves; mend this one and release anew'),
+  ROLLBACK_FAILED: permanent(
+    'the rollback of release {release} failed: {reason}',
+    'look at pinion status; then pinion rollback starts a new refresh to the live release',
+  ),
+  DEPLOY_FAILED: permanent(
+    'the deploy of release {release} failed and nothing was rolled back: {reason}',
+    'look at pinion status; pinion rollback goes to the live release',
+  ),
+  SMOKE_FAILED: permanent('release {release} did not pass smoke: {reason}', 'read the answer in the log of the app; mend it and release anew'),
+  DEPLOY_TIMEOUT: transient(
+    'the deploy of release {release} did not end within {seconds} s; it goes on without this command',
+    'watch it to its end with pinion wait',
+  ),
+  DETACHED: transient('this command no longer watches; the deploy of release {release} goes on', 'watch it to its end with pinion wait, from anywhere'),
+  DOCTOR_FOUND: permanent('{count} of {all} checks do not hold', 'mend what is marked; most of it is in Terraform'),
+  NOTHING_TO_WAIT_FOR: permanent('no deploy of {app} in {env} is under way, and none was before', 'pinion deploy starts one'),
+} as const;
+
 const local = {
   LOCAL_PYTHON_MISSING: permanent('{interpreter} does not exist', 'run npm start or npm test: each makes it'),
   LOCAL_CLOUD_SILENT: transient(
@@ -239,7 +301,7 @@ const local = {
   LOCAL_CLOUD_FAILED: permanent('the local cloud ended with {exit} before it answered', 'read the lines above'),
 } as const;
 
-export const causes = { ...userData, ...record, ...services, ...artifact, ...config, ...app, ...agent, ...cli, ...local } as const satisfies Record<
+export const causes = { ...userData, ...record, ...services, ...artifact, ...config, ...app, ...agent, ...cli, ...rollout, ...local } as const satisfies Record<
   string,
   Row
 >;
@@ -253,6 +315,7 @@ export const causeGroups = {
   App: app,
   Agent: agent,
   CLI: cli,
+  Rollout: rollout,
   'Local cloud': local,
 } as const;
 

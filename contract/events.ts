@@ -15,6 +15,9 @@ export type BootEvent =
   | { readonly event: 'phase-ended'; readonly phase: BootPhase; readonly ms: number; readonly attempts: number }
   | ({ readonly event: 'phase-retried'; readonly phase: BootPhase; readonly attempt: number; readonly retryInMs: number } & CauseReport);
 
+/** What the metadata service tells an instance of its own end. */
+export type Notice = 'target-lifecycle-state' | 'spot-interruption' | 'rebalance-recommendation';
+
 /** What the agent's log says of its own life, beside the boot's events; `sinceStartMs` counts from the start of the agent. */
 export type AgentEvent =
   | BootEvent
@@ -39,6 +42,18 @@ export type AgentEvent =
   | { readonly event: 'worker-replaced'; readonly pid: number }
   | { readonly event: 'state'; readonly from: StateName; readonly to: StateName; readonly sinceStartMs: number }
   | ({ readonly event: 'failed' } & CauseReport)
+  /** New from the metadata service, as it stands there. */
+  | { readonly event: 'notice'; readonly notice: Notice; readonly value: string }
+  /** No notice can be read; serving goes on. */
+  | ({ readonly event: 'notices-failed' } & CauseReport)
+  | { readonly event: 'notices-recovered' }
+  /** Auto Scaling took the answer to a lifecycle hook: once for each. */
+  | { readonly event: 'lifecycle-action-completed'; readonly hook: string; readonly result: 'CONTINUE' | 'ABANDON' }
+  | { readonly event: 'lifecycle-heartbeat-recorded'; readonly hook: string }
+  /** It did not, and why; once until the reason changes. */
+  | ({ readonly event: 'lifecycle-action-failed'; readonly hook: string } & CauseReport)
+  /** The hook's time is over; after no failure this says only that the group awaited no answer, as after a restart of the host. */
+  | { readonly event: 'lifecycle-action-given-up'; readonly hook: string; readonly result: 'CONTINUE' | 'ABANDON' }
   /** CloudWatch takes none of the metrics, and why; they are kept for a while. */
   | { readonly event: 'metrics-failed'; readonly detail: string }
   | { readonly event: 'metrics-recovered' }

@@ -2,11 +2,11 @@ import { defaultLimits } from '../agent/limits.ts';
 import { transitions } from './transitions.ts';
 
 /** The text of `docs/agent.md`: the prose below, with the transitions of `agent/machine.ts` as they are. */
-export const agentPage = (): string => `${[intro, states, endpoints, situations, drain, service, exits, table()].join('\n\n')}\n`;
+export const agentPage = (): string => `${[intro, states, endpoints, situations, drain, group, service, exits, table()].join('\n\n')}\n`;
 
 const seconds = (ms: number): string => `${ms / 1000} s`;
 const { probeIntervalMs, probeFall, probeRise, hungMs, startMs, crashLoopCount, crashLoopWindowMs, stableMs, restartBaseMs, restartCapMs } = defaultLimits;
-const { probeStaleIntervals, killMarginMs } = defaultLimits;
+const { probeStaleIntervals, killMarginMs, noticeIntervalMs, hookRetryCapMs } = defaultLimits;
 
 const intro = `# The agent
 
@@ -41,8 +41,8 @@ const states = `## States
 | \`ready\` | the app answered through its own listener, the last ${probeRise} times or more | 200 |
 | \`unready\` | gunicorn runs, and the app did not answer ${probeFall} times in a row | 503 |
 | \`failed\` | nothing that this host can do would help: it stays, and goes on saying why | 503 |
-| \`draining\` | it was told to stop; the app still serves what comes | 503 |
-| \`stopped\` | gunicorn has ended; the agent ends | – |`;
+| \`draining\` | it was told to stop, or its group or Spot ends the instance; the app still serves what comes | 503 |
+| \`stopped\` | gunicorn has ended. After a stop the agent ends too; on an instance that is being ended it stays, until it is told to stop or the power goes | 503 |`;
 
 const endpoints = `## What it answers
 
@@ -75,6 +75,8 @@ const situations = `## What it does when …
 | the boot process dies, or hangs beyond its budget | \`BOOT_CRASHED\`, \`BOOT_TIMEOUT\` |
 | the agent is killed on a host | nothing to the app; the next agent, half a second later, adopts it (\`app-adopted\`) and is ready without asking anybody |
 | the agent is killed on a laptop | the app ends with it, and the next agent ends what is left |
+| the group ends the instance, or Spot does | it drains, answers the hook, and stays: see [Auto Scaling](#auto-scaling) |
+| the metadata service does not answer | \`notices-failed\` in the log, once; serving goes on, and it is asked again every ${seconds(noticeIntervalMs)} |
 | the kernel ends processes of the app for want of memory | counted (\`OomKills\`); gunicorn replaces them. Ten times before it ever answered: \`APP_OUT_OF_MEMORY\`, \`failed\` |
 
 A shared dependency that is down, a database for instance, should not make the health path fail: every host would be unready at once, and each would be restarted every minute for nothing.`;
@@ -91,10 +93,29 @@ SIGTERM or SIGINT, in this order:
 
 A second signal goes straight to 3, a third to SIGKILL. Nothing is started once a drain has begun. In \`booting\` the boot is broken off and leaves nothing half done.`;
 
+const group = `## Auto Scaling
+
+On an instance (without \`--user-data\`) the agent answers the two lifecycle hooks that the user data names, and asks the metadata service every ${seconds(noticeIntervalMs)} whether the instance is to end.
+
+| what happens | what the agent does |
+|---|---|
+| the first \`ready\` | CompleteLifecycleAction of the launch hook with \`CONTINUE\`, once for an instance, however often agent or host start again. After it no \`ABANDON\` |
+| \`failed\` before that | the same with \`ABANDON\`, at once, and it goes on saying why: \`UNPINNED\` for user data without a release, for instance |
+| the user data cannot be read, or names no hook | nothing can be said to the group: the hook's own default result, \`ABANDON\`, ends the instance when its heartbeat timeout is over |
+| the start takes long | RecordLifecycleActionHeartbeat at a third of the hook's heartbeat timeout, if a phase of the boot has ended since the last one, and not after boot budget and start limit. A start that hangs, or crashes again and again, is no progress: the hook's default result ends it |
+| \`target-lifecycle-state\` is \`Terminated\` | it drains as above, and serves until the balancer has let go. Then \`CONTINUE\` for the terminate hook, once; heartbeats at a third of its timeout while it drains |
+| a Spot interruption notice | the same drain; in \`booting\` and \`starting\` what is under way is broken off, nothing is tried again, and the launch hook gets \`ABANDON\`. The terminate hook is answered when the group has noticed (\`Terminated\`) |
+| a rebalance recommendation | \`notice\` in the log, and serving goes on: it says only that an interruption is likelier. A group with Capacity Rebalancing has the replacement healthy first, and then ends this instance by \`Terminated\`; in any other a drain would take capacity away that nothing replaces |
+| Auto Scaling says that no lifecycle action is active | not *yet*: \`ready\` may come before \`Pending:Wait\`, the end of the app before \`Terminating:Wait\`. Asked again after random waits of up to ${seconds(hookRetryCapMs)}, until the hook's heartbeat timeout is over (terminate: and the deregistration delay); then \`lifecycle-action-given-up\` in the log, and no cause |
+| Auto Scaling throttles, denies, or does not answer | the same, with \`LIFECYCLE_ACTION_UNAVAILABLE\` in the log or \`LIFECYCLE_ACTION_DENIED\` also on the console; serving goes on |
+
+When all is done the agent stays in \`stopped\` and answers 503: on a host a health check would start it, and with it the app, again. SIGTERM ends it; so it does as a process of its own. Notices never hurry a
+drain; SIGTERM during one that a notice began ends the app at once, as a second signal does, and leaves the hook to its timeout.`;
+
 const service = `## Under systemd
 
 With \`NOTIFY_SOCKET\` set it tells \`READY=1\` when its health port answers (not when the app is ready: that is the balancer's business), \`STATUS=\` with state and phase, \`WATCHDOG=1\` after a request to
-its own health port went through its whole loop, \`STOPPING=1\`, and \`EXTEND_TIMEOUT_USEC=\` while it drains. Without it, none of this happens. gunicorn never sees the socket.
+its own health port went through its whole loop, \`STOPPING=1\` unless the group ends the instance, as it stays then, and \`EXTEND_TIMEOUT_USEC=\` while it drains. Without it, none of this happens. gunicorn never sees the socket.
 
 On a host gunicorn runs as a unit of its own, and the health port is systemd's: [systemd](systemd.md) has the units and how to look inside.`;
 

@@ -1,6 +1,7 @@
 import { agentPage } from './agent-page.ts';
 import { causesPage } from './causes-page.ts';
 import { documentsPage } from './documents-page.ts';
+import { exitCodesPage } from './exit-codes-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { settingsPage } from './settings-page.ts';
 
@@ -9,6 +10,7 @@ export const pages: Readonly<Record<string, () => string>> = {
   'agent.md': agentPage,
   'causes.md': causesPage,
   'documents.md': documentsPage,
+  'exit-codes.md': exitCodesPage,
   'metrics.md': metricsPage,
   'settings.md': settingsPage,
 };

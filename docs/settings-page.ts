@@ -14,7 +14,7 @@ Laptops and tests set these environment variables. What an *app* sets stands in 
 
 \`pinion-agent run --user-data FILE\` takes the user data from a file: then Region and credentials come from the environment and the instance is called \`local\`.`;
 
-const limitsIntro = `The AWS SDK's own variables hold for endpoints: \`AWS_ENDPOINT_URL\`, \`AWS_ENDPOINT_URL_SSM\`, \`AWS_ENDPOINT_URL_S3\`, \`AWS_ENDPOINT_URL_CLOUDWATCH\`, \`AWS_ENDPOINT_URL_STS\`,
+const limitsIntro = `The AWS SDK's own variables hold for endpoints: \`AWS_ENDPOINT_URL\`, \`AWS_ENDPOINT_URL_SSM\`, \`AWS_ENDPOINT_URL_S3\`, \`AWS_ENDPOINT_URL_CLOUDWATCH\`, \`AWS_ENDPOINT_URL_STS\`, \`AWS_ENDPOINT_URL_AUTO_SCALING\`,
 \`AWS_EC2_METADATA_SERVICE_ENDPOINT\`. \`NOTIFY_SOCKET\` and \`WATCHDOG_USEC\` are systemd's (sd_notify(3)).
 
 ## Limits

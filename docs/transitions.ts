@@ -30,9 +30,11 @@ const events: Readonly<Record<string, Event>> = {
   'drain deadline': { type: 'timer', name: 'drain-deadline' },
   'kill deadline': { type: 'timer', name: 'kill-due' },
   stop: { type: 'stop' },
+  'group or Spot ends it': { type: 'leave' },
 };
 
-const nameOf = ({ state, process }: Life): string => {
+const nameOf = ({ state, process, isLeaving }: Life): string => {
+  if (state === 'stopped' && isLeaving) return 'stopped, stays';
   const gunicorn = { absent: 'no gunicorn', starting: 'gunicorn being started', running: 'gunicorn runs', ending: 'gunicorn told to end' }[process];
   return ['booting', 'ready', 'failed', 'stopped'].includes(state) ? state : `${state}, ${gunicorn}`;
 };

@@ -7,7 +7,7 @@ import type { Place } from '../pipeline/config/parameters.ts';
 import { startMoto } from './moto.ts';
 
 export const region = 'eu-west-1';
-const keys = { accessKeyId: 'local', secretAccessKey: 'local' };
+export const keys = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 export type Cloud = { readonly endpoint: string; readonly clients: Clients; stop(): Promise<void> };
 

@@ -9,6 +9,7 @@ import { asFailure, causeLine } from '../contract/causes.ts';
 import type { AgentEvent } from '../contract/events.ts';
 import { composeUserData } from '../contract/infrastructure.ts';
 import { makeFirstRelease, type Prepared } from './first-release.ts';
+import { startGateway } from './gateway.ts';
 import { type LocalInstance, launchInstance } from './instance.ts';
 import { again, eventLine, suggestions } from './lines.ts';
 import { type LocalSettings, readLocalSettings, usage } from './settings.ts';
@@ -43,6 +44,9 @@ async function play(settings: LocalSettings): Promise<void> {
   const where = cloudEndpoint === undefined ? 'in a local cloud' : `on ${cloudEndpoint} (AWS_ENDPOINT_URL): what is there is used, nothing is deleted`;
   console.log(`pinion: ${relative(process.cwd(), settings.appDir) || '.'} ${where}`);
   const prepared = await makeFirstRelease(settings, stop.signal, (work) => undo.push(work));
+  // One instance is no group: whatever its agent says of its hooks is taken.
+  const autoScaling = await startGateway({ owned: { autoscaling: { service: () => ({}), dialect: 'query' } }, rest: prepared.cloud.endpoint });
+  undo.push(() => autoScaling.stop());
   let instance: LocalInstance | undefined;
   undo.push(async () => instance?.stop());
   let { newest } = prepared;
@@ -50,7 +54,7 @@ async function play(settings: LocalSettings): Promise<void> {
     // Listened for from now on: whoever released something broken does not wait for the end of it.
     const relaunch = once(bell, 'relaunch', { signal: stop.signal });
     relaunch.catch(() => {});
-    const launched = await launch(settings, prepared, newest);
+    const launched = await launch(settings, prepared, autoScaling.endpoint, newest);
     instance = launched.instance;
     const outcome = await Promise.race([launched.outcome, stopped, relaunch.then(() => 'left' as const)]);
     if (outcome === 'ready') {
@@ -79,7 +83,12 @@ async function sayIfItEnds({ ended }: LocalInstance, left: AbortSignal): Promise
 }
 
 /** One instance, and how its boot ends. What the app says before it is ready is shown only if it never gets there. */
-async function launch(settings: LocalSettings, { cloud, place, infrastructure }: Prepared, { release, recordSha256, interpreter }: Prepared['newest']) {
+async function launch(
+  settings: LocalSettings,
+  { cloud, place, infrastructure }: Prepared,
+  autoScalingEndpoint: string,
+  { release, recordSha256, interpreter }: Prepared['newest'],
+) {
   const { promise: outcome, resolve: settle } = Promise.withResolvers<'ready' | 'failed'>();
   const early: string[] = [];
   let isEarly = true;
@@ -104,6 +113,7 @@ async function launch(settings: LocalSettings, { cloud, place, infrastructure }:
   const instance = await launchInstance({
     userData: composeUserData(place, infrastructure, release, recordSha256),
     cloudEndpoint: cloud.endpoint,
+    autoScalingEndpoint,
     folder: settings.folder,
     address: settings.address,
     trafficPort: settings.trafficPort,

@@ -1,9 +1,21 @@
+import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import type { EC2Client } from '@aws-sdk/client-ec2';
+import type { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import { credentialErrors, isThrottle, passingErrors } from '../contract/aws-errors.ts';
 import { Failure } from '../contract/causes.ts';
 
 export type Clients = { readonly s3: S3Client; readonly ssm: SSMClient };
+
+/** What a rollout asks beside them. */
+export type RolloutClients = Clients & {
+  readonly autoScaling: AutoScalingClient;
+  readonly cloudWatch: CloudWatchClient;
+  readonly ec2: EC2Client;
+  readonly loadBalancing: ElasticLoadBalancingV2Client;
+};
 
 /** A stalled connection is given up after this long without a byte; what was asked is asked again. */
 const timeouts = { connectionTimeout: 5_000, socketTimeout: 30_000 };
@@ -15,14 +27,32 @@ const attempts = 4;
  */
 export async function createClients(env: NodeJS.ProcessEnv = process.env): Promise<Clients> {
   const [{ S3Client }, { SSMClient }] = await Promise.all([import('@aws-sdk/client-s3'), import('@aws-sdk/client-ssm')]);
-  const options = { maxAttempts: attempts, requestHandler: timeouts, logger: silent };
   // An emulator's address has no subdomain for a bucket.
   const forcePathStyle = (env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL) !== undefined;
   return { s3: new S3Client({ ...options, forcePathStyle }), ssm: new SSMClient(options) };
 }
 
+/** The clients of a rollout, under the same rules. */
+export async function createRolloutClients(env: NodeJS.ProcessEnv = process.env): Promise<RolloutClients> {
+  const [clients, { AutoScalingClient }, { CloudWatchClient }, { EC2Client }, { ElasticLoadBalancingV2Client }] = await Promise.all([
+    createClients(env),
+    import('@aws-sdk/client-auto-scaling'),
+    import('@aws-sdk/client-cloudwatch'),
+    import('@aws-sdk/client-ec2'),
+    import('@aws-sdk/client-elastic-load-balancing-v2'),
+  ]);
+  return {
+    ...clients,
+    autoScaling: new AutoScalingClient(options),
+    cloudWatch: new CloudWatchClient(options),
+    ec2: new EC2Client(options),
+    loadBalancing: new ElasticLoadBalancingV2Client(options),
+  };
+}
+
 /** The SDK's default writes warnings to stderr between our lines. */
 export const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+const options = { maxAttempts: attempts, requestHandler: timeouts, logger: silent };
 
 /** Does `work`, and turns what the SDK throws into one Failure that names the action and the resource. Throws what `awsFailure` gives. */
 export async function ask<T>(action: string, resource: string, work: () => Promise<T>): Promise<T> {

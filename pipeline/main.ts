@@ -1,34 +1,26 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { asFailure, type CauseCode, Failure } from '../contract/causes.ts';
+import { asFailure, Failure } from '../contract/causes.ts';
 import description from '../package.json' with { type: 'json' };
 import { addBuild } from './commands/build.ts';
 import type { Cli } from './commands/cli.ts';
 import { addConfig } from './commands/config.ts';
+import { addDeploy, addRollback, addWait } from './commands/deploy.ts';
 import { addExplain } from './commands/explain.ts';
 import { addHistory } from './commands/history.ts';
+import { addInit } from './commands/init.ts';
 import { addPublish } from './commands/publish.ts';
 import { addRelease } from './commands/release.ts';
+import { addRun } from './commands/run.ts';
+import { addDoctor, addSmoke, addStatus } from './commands/status.ts';
+import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { jsonOutput } from './output/json.ts';
 import { plainOutput } from './output/plain.ts';
 
-const exitCodes = `
-Exit codes:
-  0    done
-  1    failed for a cause that may pass: try again
-  2    called wrongly
-  3    refused for a cause that stays: the message says what to change
-  130  interrupted`;
-
-const usageCauses: ReadonlySet<CauseCode> = new Set(['USAGE', 'ENV_MISSING']);
-
-/** The exit code that `pinion --help` documents. */
-function exitCode(failure: Failure): number {
-  if (failure.code === 'INTERRUPTED') return 130;
-  if (usageCauses.has(failure.code)) return 2;
-  return failure.isTransient ? 1 : 3;
-}
+const exitCodesText = `\nExit codes:\n${Object.entries(exitCodes)
+  .map(([code, [says]]) => `  ${code.padEnd(5)}${says}`)
+  .join('\n')}`;
 
 function createProgram(cli: Cli, argv: readonly string[]): Command {
   const program = new Command('pinion')
@@ -41,19 +33,35 @@ function createProgram(cli: Cli, argv: readonly string[]): Command {
     )
     .addOption(new Option('--env <ENV>', 'the environment').env('PINION_ENV'))
     .option('--json', 'one JSON line in place of text')
-    .addHelpText('after', exitCodes)
+    .addHelpText('after', exitCodesText)
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
   // Only alone: `config get --version N` is something else.
   if (argv.length === 1) program.version(description.version);
-  for (const add of [addBuild, addPublish, addConfig, addRelease, addHistory, addExplain]) add(program, cli);
+  const verbs = [
+    addInit,
+    addBuild,
+    addPublish,
+    addConfig,
+    addRelease,
+    addDeploy,
+    addStatus,
+    addDoctor,
+    addWait,
+    addSmoke,
+    addRollback,
+    addRun,
+    addHistory,
+    addExplain,
+  ];
+  for (const add of verbs) add(program, cli);
   return program;
 }
 
 const unwritable: ReadonlySet<string> = new Set(['EACCES', 'EDQUOT', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS']);
 
 function failureOf(thrown: unknown, stop: AbortSignal): Failure | undefined {
-  if (stop.aborted) return new Failure('INTERRUPTED', {}, { cause: thrown });
+  if (stop.aborted) return thrown instanceof Failure && thrown.code === 'DETACHED' ? thrown : new Failure('INTERRUPTED', {}, { cause: thrown });
   if (!(thrown instanceof CommanderError)) {
     const { code = '', path = 'the disk' } = thrown as NodeJS.ErrnoException;
     return unwritable.has(code) ? new Failure('STATE_UNWRITABLE', { path, detail: code }, { cause: thrown }) : asFailure(thrown);
@@ -86,6 +94,6 @@ try {
   const failure = failureOf(thrown, interrupted.signal);
   if (failure !== undefined) {
     output.failure(failure.report);
-    process.exitCode = exitCode(failure);
+    process.exitCode = exitCodeOf(failure);
   }
 }

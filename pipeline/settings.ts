@@ -14,6 +14,9 @@ export type Settings = {
   readonly python: string;
   readonly healthPath: string;
   readonly releaseHeader: string | undefined;
+  /** Response header in which the app sends PINION_INSTANCE. */
+  readonly instanceHeader: string | undefined;
+  readonly smoke: { readonly paths: readonly SmokePath[]; readonly budgetSeconds: number };
   readonly config: readonly string[];
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -24,9 +27,33 @@ export type Settings = {
   readonly localConfig: Readonly<Record<string, string>>;
 };
 
+/** One request of smoke, and what its answer must be. */
+export type SmokePath = { readonly path: string; readonly status: number; readonly text: string | undefined };
+
 const { entryPoint, healthPath, releaseHeader, config } = manifestSchema.properties;
 const gunicorn = gunicornSchema.properties;
 const globs = { type: 'array', items: { type: 'string', minLength: 1, maxLength: 256 } } as const;
+
+const status = { type: 'integer', minimum: 100, maximum: 599, default: 200 } as const;
+const bodyText = { type: 'string', minLength: 1, maxLength: 1024, description: 'Must be in the body.' } as const;
+const smokeSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    paths: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 50,
+      items: {
+        anyOf: [healthPath, { type: 'object', additionalProperties: false, required: ['path'], properties: { path: healthPath, status, text: bodyText } }],
+      },
+      description: 'Asked through the load balancer before a release is live; the health path without it.',
+    },
+    status,
+    text: bodyText,
+    'budget-seconds': { type: 'integer', minimum: 1, maximum: 3600, default: 60, description: 'Smoke is repeated for so long before it has failed.' },
+  },
+} as const;
 
 /** JSON Schema of `[tool.pinion]`. */
 export const settingsSchema = {
@@ -40,6 +67,8 @@ export const settingsSchema = {
     python: pythonVersion,
     'health-path': { ...healthPath, default: '/healthz' },
     'release-header': releaseHeader,
+    'instance-header': { ...releaseHeader, description: 'Response header in which the app sends PINION_INSTANCE; smoke then waits for every instance.' },
+    smoke: smokeSchema,
     config: { ...config, default: [] },
     include: { ...globs, default: ['**/*'], description: 'Files of the app; a glob that matches a folder takes all below it.' },
     exclude: { ...globs, default: [] },
@@ -76,7 +105,8 @@ const rulesInWords: readonly (readonly [RegExp, string])[] = [
   [/^\/entry-point$/, 'must be "module:app" or "module:factory()"'],
   [/^\/python$/, 'must be a string such as "3.13", in quotes'],
   [/^\/health-path$/, 'must be a string that begins with / and has no space, up to 256 characters'],
-  [/^\/release-header$/, 'must be a string of up to 64 letters, digits and hyphens that begins with a letter'],
+  [/^\/smoke\/paths/, 'must be a path that begins with /, or { path, status, text }'],
+  [/^\/(release|instance)-header$/, 'must be a string of up to 64 letters, digits and hyphens that begins with a letter'],
   [/^\/config\/\d+$/, 'must be a string of capitals, digits and _ that begins with a letter and not with PINION_, and is not a name of gunicorn or systemd'],
   [/^\/local\/config\/./, 'must be a name as in config, with a string that is not empty'],
 ];
@@ -87,6 +117,13 @@ type Given = {
   readonly python: string;
   readonly 'health-path'?: string;
   readonly 'release-header'?: string;
+  readonly 'instance-header'?: string;
+  readonly smoke?: {
+    readonly paths?: readonly (string | { readonly path: string; readonly status?: number; readonly text?: string })[];
+    readonly status?: number;
+    readonly text?: string;
+    readonly 'budget-seconds'?: number;
+  };
   readonly config?: readonly string[];
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
@@ -137,6 +174,8 @@ function withDefaults(given: Given): Settings {
     python: given.python,
     healthPath: given['health-path'] ?? chosen['health-path'].default,
     releaseHeader: given['release-header'],
+    instanceHeader: given['instance-header'],
+    smoke: smokeOf(given),
     config: given.config ?? chosen.config.default,
     include: given.include ?? chosen.include.default,
     exclude: given.exclude ?? chosen.exclude.default,
@@ -150,4 +189,11 @@ function withDefaults(given: Given): Settings {
     },
     localConfig: given.local?.config ?? {},
   };
+}
+
+function smokeOf({ smoke = {}, 'health-path': path = settingsSchema.properties['health-path'].default }: Given): Settings['smoke'] {
+  const { paths = [path], status: usual = status.default, text, 'budget-seconds': budgetSeconds = smokeSchema.properties['budget-seconds'].default } = smoke;
+  const one = (given: string | { readonly path: string; readonly status?: number; readonly text?: string }): SmokePath =>
+    typeof given === 'string' ? { path: given, status: usual, text } : { path: given.path, status: given.status ?? usual, text: given.text ?? text };
+  return { paths: paths.map(one), budgetSeconds };
 }

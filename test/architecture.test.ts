@@ -42,6 +42,7 @@ t.test('agent and pipeline meet only in contract/', async (t) => {
 /** What decides is pure: no clock, no disk, no network. */
 const pure = [
   'agent/machine.ts',
+  'agent/lifecycle/hook.ts',
   'agent/app/restart.ts',
   'agent/app/last-words.ts',
   'agent/drain/order.ts',
@@ -56,6 +57,11 @@ const pure = [
   'pipeline/release/record.ts',
   'pipeline/release/history.ts',
   'pipeline/artifact/tree.ts',
+  'pipeline/rollout/plan.ts',
+  'pipeline/rollout/preflight.ts',
+  'pipeline/rollout/verdict.ts',
+  'local/autoscaling/plan.ts',
+  'local/load-balancer/target-health.ts',
 ];
 
 t.test('what decides is pure: it imports no node: module, no SDK, and nothing that does', async (t) => {

@@ -3,7 +3,9 @@ import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { haproxyProblem } from '../local/load-balancer/load-balancer.ts';
 import { localPython } from '../local/moto.ts';
+import { cases } from '../local/rehearsal/cases.ts';
 import { imageVariable } from './image/guest/image.ts';
 import { missingForGuests } from './image/guest/missing.ts';
 import { coveredLines } from './support/coverage.ts';
@@ -73,6 +75,16 @@ const withImage =
     return tap(files, [], 2 * availableParallelism())();
   };
 
+/** Each case of the rehearsal as a test; a request that failed is one more. */
+const rehearsal: Lane = async () => {
+  const { stdout, stderr, end } = await run(process.execPath, ['local/rehearsal/rehearse.ts'], root, rehearsalSeconds);
+  const [, held = 0, requests = 0, lost = 0] = /rehearsal: (\d+) cases hold, (\d+) requests, (\d+) failed/.exec(stdout)?.map(Number) ?? [];
+  const failed = cases.length - held + (lost > 0 ? 1 : 0);
+  const note = `${requests} requests, ${lost} failed`;
+  return { ...emptyReport, passed: held, failed: end === 0 ? 0 : Math.max(1, failed), failures: end === 0 ? [] : [`${stdout}${stderr}`], note };
+};
+const rehearsalSeconds = 900;
+
 const wanted = process.argv.slice(2);
 const files = globSync('test/**/*.test.ts', { cwd: root, exclude: ['test/fixtures/**'] })
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
@@ -96,6 +108,8 @@ const groups: readonly Record<string, Lane>[] =
         },
         { tests: withCoverage(otherFiles) },
         { ...image },
+        // Minutes of load: for a machine that has them.
+        { ...(process.env.CI && haproxyProblem() === undefined && { rehearsal }) },
       ];
 
 let total = emptyReport;

@@ -87,6 +87,7 @@ export function createReporting(imds: Imds | undefined, limits: Limits, voice: V
         break;
       case 'phase-retried':
       case 'app-role-failed':
+      case 'lifecycle-action-failed':
         history.happened(event);
         break;
       case 'app-started':

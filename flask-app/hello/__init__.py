@@ -37,6 +37,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     def add_headers(response):
         if release['release']:
             response.headers['X-Pinion-Release'] = release['release']
+            response.headers['X-Pinion-Instance'] = release['instance'] or ''
         response.headers['Cache-Control'] = 'no-store'
         response.headers['X-Content-Type-Options'] = 'nosniff'
         response.headers['Content-Security-Policy'] = (

@@ -1,19 +1,47 @@
 import { printable } from '../../contract/artifact-path.ts';
 import { causeLine } from '../../contract/causes.ts';
 import type { Progress } from '../progress.ts';
-import type { ConfigChange, HistoryEntry } from '../release/history.ts';
+import type { HistoryEntry } from '../release/history.ts';
+import { changeText } from './change-text.ts';
 import type { Output, Result } from './output.ts';
+import { deployedLine, plannedLines, rolloutLine, statusLines } from './rollout-lines.ts';
 
-/** Plain lines: progress and the cause line on stderr, the result alone on stdout. */
-export function plainOutput(stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }, stderr: NodeJS.WritableStream): Output {
+type Stream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** Plain lines: progress and the cause line on stderr, the result alone on stdout. On a terminal the state of a rollout is one live last line. */
+export function plainOutput(stdout: Stream, stderr: Stream): Output {
+  let last = '';
+  const clear = () => {
+    if (stderr.isTTY && last !== '') stderr.write('\r\x1b[K');
+  };
   return {
     progress: (event) => void stderr.write(`${progressLine(event)}\n`),
+    rollout(event) {
+      const line = rolloutLine(event);
+      if (event.event !== 'progress') {
+        clear();
+        stderr.write(`${line}\n`);
+        // A terminal's live line comes back with the next look.
+        if (stderr.isTTY) last = '';
+      } else if (stderr.isTTY) {
+        clear();
+        stderr.write(line.slice(0, (stderr.columns ?? 80) - 1));
+        last = line;
+      } else if (line !== last) {
+        stderr.write(`${line}\n`);
+        last = line;
+      }
+    },
     result: (result) => {
+      clear();
       // A value goes out as it is, so that a file takes exactly its bytes; a terminal gets the line end it needs.
       if (result.verb === 'config get') stdout.write(result.value + (stdout.isTTY ? '\n' : ''));
       else stdout.write(`${resultLines(result).join('\n')}\n`);
     },
-    failure: (report) => void stderr.write(`${causeLine(report)}\n`),
+    failure(report) {
+      clear();
+      stderr.write(`${causeLine(report)}\n`);
+    },
   };
 }
 
@@ -74,6 +102,22 @@ function resultLines(result: Exclude<Result, { verb: 'config get' }>): readonly 
       const gone = oldest === 1 ? [] : ['earlier ones are gone: Parameter Store keeps 100 versions'];
       return [...result.releases.flatMap((entry) => historyLines(entry)), ...gone];
     }
+    case 'deploy':
+      return 'plan' in result ? plannedLines(result) : [deployedLine(result)];
+    case 'rollback':
+    case 'wait':
+      return [deployedLine(result)];
+    case 'status':
+      return statusLines(result);
+    case 'init':
+      return [
+        `wrote [tool.pinion] of ${result.app} (${result.entryPoint}, Python ${result.python}) into ${result.file}`,
+        ...result.next.map((step) => `next: ${step}`),
+      ];
+    case 'doctor':
+      return result.checks.map(({ check, problem }) => (problem === undefined ? `ok    ${check}` : `WRONG ${check}: ${problem}`));
+    case 'smoke':
+      return [`release ${result.release} passed smoke: ${result.detail}`];
     case 'explain':
       if (result.about === 'one') return [`${result.cause} (${result.kind})`, `  ${result.sentence}`, `  Next: ${result.next}`];
       return result.groups.flatMap(({ group, causes }) => [group, ...causes.map((cause) => `  ${cause}`)]);
@@ -92,9 +136,4 @@ function historyLines(entry: HistoryEntry): readonly string[] {
     ...(note === '' ? [] : [`      note ${printable(note)}`]),
     ...(changes.length === 0 ? [] : [`      config ${changes.map(changeText).join(', ')}`]),
   ];
-}
-
-function changeText({ name, version, before }: ConfigChange): string {
-  if (version === undefined) return `${name} no more`;
-  return before === undefined ? `${name} ${version} (new)` : `${name} ${version} (was ${before})`;
 }

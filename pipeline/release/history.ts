@@ -29,7 +29,7 @@ export const historyOf = (stored: readonly Stored[]): readonly HistoryEntry[] =>
 
 type Versions = Readonly<Record<string, number>>;
 
-function configChanges(before: Versions, after: Versions): readonly ConfigChange[] {
+export function configChanges(before: Versions, after: Versions): readonly ConfigChange[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return names.flatMap((name) => {
     const [was, is] = [before[name], after[name]];

@@ -19,6 +19,7 @@ const oomKilled = (atMs: number): Event => ({ type: 'oom-killed', atMs });
 const booted: Event = { type: 'booted', app };
 const started: Event = { type: 'app-started' };
 const stop: Event = { type: 'stop' };
+const leave: Event = { type: 'leave' };
 const timer = (name: TimerName): Event => ({ type: 'timer', name });
 const ready = [booted, started, good, good];
 
@@ -176,6 +177,34 @@ t.test('S35: a stop in the boot, before a restart, in mid-start and of a failed 
   );
 });
 
+t.test('S42, F36: an instance that is to leave drains as for a stop, then stays, and ends when it is told to', async (t) => {
+  const asStop = run([stop], run(ready).life);
+  const leaving = run([leave], run(ready).life);
+  t.same(leaving.effects, asStop.effects);
+  t.same({ ...leaving.life, isLeaving: false }, asStop.life);
+  const { life, effects } = run([timer('settled'), { type: 'connections-gone' }, exitAt(9, 0)], leaving.life);
+  t.same(effects, ['watch-connections', 'probe none', 'terminate-app', 'kill-due in 6000']);
+  t.equal(life.state, 'stopped');
+  t.same(run([leave, booted, timer('restart-due'), good], life), { life, effects: [] });
+  t.same(run([stop, stop], life).effects, ['exit']);
+});
+
+t.test('F36: a second notice, or one while it drains already, hurries nothing; a stop does, and is then the end', async (t) => {
+  t.same(run([leave, leave], run([leave], run(ready).life).life).effects, []);
+  t.same(run([leave], run([stop], run(ready).life).life).effects, []);
+  t.same(run([stop, leave, timer('drain-deadline'), exitAt(9, 0)], run(ready).life).effects.at(-1), 'exit');
+  t.same(run([leave, stop, exitAt(9, 0)], run(ready).life).effects.slice(3), ['probe none', 'terminate-app', 'kill-due in 6000', 'exit']);
+});
+
+t.test('S44: a notice in the boot, in mid-start, before a restart and of a failed agent: nothing is started any more', async (t) => {
+  t.match(run([leave]), { life: { state: 'stopped' }, effects: ['stop-boot'] });
+  t.match(run([booted, started, leave]), { life: { state: 'draining', process: 'ending' } });
+  t.match(run([booted, leave, started, exit]), { life: { state: 'stopped' } });
+  t.match(run([leave, timer('restart-due')], run([exit], run(ready).life).life), { life: { state: 'stopped' }, effects: [] });
+  const failed = run([{ type: 'boot-failed', report: new Failure('UNPINNED', { source: 'x' }).report }]).life;
+  t.match(run([leave], failed), { life: { state: 'stopped', report: { cause: 'UNPINNED' } }, effects: [] }, 'and it goes on saying why');
+});
+
 t.test('S22: workers that the kernel ends for want of memory before the app ever answered are a crash loop of their own', async (t) => {
   const kills = Array.from({ length: defaultLimits.crashLoopCount }, (_, index) => oomKilled(index * 1000));
   const { life, effects } = run(kills, run([booted, started]).life);
@@ -196,6 +225,7 @@ type World = {
   readonly isProbing: boolean;
   readonly isWatching: boolean;
   readonly isStopAsked: boolean;
+  readonly isLeaveAsked: boolean;
   readonly hasExited: boolean;
   readonly timers: ReadonlySet<TimerName>;
   readonly problem: string | undefined;
@@ -207,6 +237,7 @@ const newWorld: World = {
   isProbing: false,
   isWatching: false,
   isStopAsked: false,
+  isLeaveAsked: false,
   hasExited: false,
   timers: new Set(),
   problem: undefined,
@@ -220,7 +251,7 @@ const failures = [
 const unpinned = new Failure('UNPINNED', { source: 'x' }).report;
 
 /** All that the world could say now. */
-const possible = ({ isBooting, process, isProbing, isWatching, timers, isStopAsked }: World, atMs: number): Event[] => [
+const possible = ({ isBooting, process, isProbing, isWatching, timers, isStopAsked, isLeaveAsked }: World, atMs: number): Event[] => [
   ...(isBooting ? [...Array(6).fill(booted), { type: 'boot-failed', report: unpinned } as const, { type: 'budget', ms: 1000 } as const] : []),
   ...(process === 'starting' ? [...Array(10).fill(started), ...failures.map((failure) => ({ type: 'start-failed', failure, chance: 0.5 }) as const)] : []),
   ...(process === 'running' ? [0, 1, 2, 3, 4, null].map((code) => exitAt(atMs, code)) : []),
@@ -230,6 +261,7 @@ const possible = ({ isBooting, process, isProbing, isWatching, timers, isStopAsk
   ...(isWatching ? [{ type: 'connections-gone' } as const] : []),
   ...[...timers].map(timer),
   ...(isStopAsked ? [] : [stop]),
+  ...(isLeaveAsked ? [] : [leave]),
 ];
 
 function after(world: World, event: Event): World {
@@ -238,6 +270,7 @@ function after(world: World, event: Event): World {
   let { process, isBooting, isProbing, isWatching, hasExited } = world;
   const timers = new Set(world.timers);
   const isStopAsked = world.isStopAsked || event.type === 'stop';
+  const isLeaveAsked = world.isLeaveAsked || event.type === 'leave';
   if (event.type === 'booted' || event.type === 'boot-failed') isBooting = false;
   if (event.type === 'app-started') process = 'running';
   if (event.type === 'app-exited' || event.type === 'start-failed') process = 'absent';
@@ -247,7 +280,7 @@ function after(world: World, event: Event): World {
     if (hasExited) problems.push(`${effect.do} after the end`);
     if (effect.do === 'start-app') {
       if (process !== 'absent') problems.push('a second start');
-      if (isStopAsked) problems.push('a start after a stop');
+      if (isStopAsked || isLeaveAsked) problems.push('a start after a stop');
       process = 'starting';
     }
     if ((effect.do === 'terminate-app' || effect.do === 'kill-app') && process !== 'running') problems.push(`${effect.do} of nothing`);
@@ -260,16 +293,17 @@ function after(world: World, event: Event): World {
   const known = { absent: ['absent'], starting: ['starting'], running: ['running', 'ending'] }[process];
   if (!known.includes(life.process)) problems.push(`the process is ${process}, it thinks ${life.process}`);
   if (hasExited && (process !== 'absent' || isBooting)) problems.push('an end that leaves something running');
-  if (hasExited !== (life.state === 'stopped')) problems.push(`${life.state} with${hasExited ? '' : 'out'} an end`);
+  if (hasExited !== (life.state === 'stopped' && (isStopAsked || !life.isLeaving))) problems.push(`${life.state} with${hasExited ? '' : 'out'} an end`);
   if (life.state === 'failed' && process !== 'absent') problems.push('failed beside a running app');
   if (world.life.state === 'failed' && life.state !== 'failed' && life.state !== 'stopped') problems.push('failed was not final');
   if (isProbing && process !== 'running') problems.push('probes nothing');
   if (life.state === 'ready' && life.report !== undefined) problems.push('ready with a reason against it');
   if (['starting', 'unready', 'failed'].includes(life.state) && world.life.state === 'ready' && life.report === undefined)
     problems.push('red without a reason');
-  const next = { life, process, isBooting, isProbing, isWatching, isStopAsked, hasExited, timers, problem: problems[0] };
-  const waits = possible(next, 0).some(({ type }) => type !== 'stop');
-  return !waits && !hasExited && life.state !== 'failed' ? { ...next, problem: `stuck in ${life.state}` } : next;
+  if (life.state === 'stopped' && (process !== 'absent' || isBooting || isProbing)) problems.push('stopped beside something that runs');
+  const next = { life, process, isBooting, isProbing, isWatching, isStopAsked, isLeaveAsked, hasExited, timers, problem: problems[0] };
+  const waits = possible(next, 0).some(({ type }) => type !== 'stop' && type !== 'leave');
+  return !waits && !hasExited && life.state !== 'failed' && life.state !== 'stopped' ? { ...next, problem: `stuck in ${life.state}` } : next;
 }
 
 t.test('S35: whatever the order of events: no lost child, no double start, none after a stop, failed and stopped are final, never stuck', async (t) => {

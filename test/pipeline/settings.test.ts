@@ -18,6 +18,8 @@ t.test('three settings are enough; the others have defaults', async (t) => {
     python,
     healthPath: '/healthz',
     releaseHeader: undefined,
+    instanceHeader: undefined,
+    smoke: { paths: [{ path: '/healthz', status: 200, text: undefined }], budgetSeconds: 60 },
     config: [],
     include: ['**/*'],
     exclude: [],
@@ -30,6 +32,7 @@ t.test('three settings are enough; the others have defaults', async (t) => {
 t.test('every setting is read', async (t) => {
   const text = pyproject(`health-path = "/up"
 release-header = "X-Release"
+instance-header = "X-Instance"
 config = ["A", "B"]
 include = ["shop"]
 exclude = ["tests"]
@@ -40,12 +43,24 @@ threads = 1
 timeout-seconds = 5
 graceful-timeout-seconds = 6
 keep-alive-seconds = 90
+[tool.pinion.smoke]
+paths = ["/", { path = "/login", status = 401, text = "Sign in" }]
+text = "shop"
+budget-seconds = 9
 [tool.pinion.local.config]
 A = "local"
 `);
   t.match(await readSettings(folderWith(t, text)), {
     healthPath: '/up',
     releaseHeader: 'X-Release',
+    instanceHeader: 'X-Instance',
+    smoke: {
+      paths: [
+        { path: '/', status: 200, text: 'shop' },
+        { path: '/login', status: 401, text: 'Sign in' },
+      ],
+      budgetSeconds: 9,
+    },
     config: ['A', 'B'],
     include: ['shop'],
     exclude: ['tests'],

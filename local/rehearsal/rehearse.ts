@@ -1,0 +1,176 @@
+// `npm run rehearse`: rolling deploys, their failures and their ways back on one machine: real agents, gunicorn and balancer, under constant load.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { asFailure, causeLine } from '../../contract/causes.ts';
+import { readSettings } from '../../pipeline/settings.ts';
+import { type ControlPlane, openControlPlane } from '../control-plane.ts';
+import { makeEnvironment } from '../environment.ts';
+import { haproxyProblem } from '../load-balancer/load-balancer.ts';
+import { buildHere } from '../release.ts';
+import { cases } from './cases.ts';
+import { type Load, startLoad } from './loading.ts';
+import { agentLimits, noticeMs, pace, smoke, timersSeconds, timesFor } from './margins.ts';
+import { openStage, type Stage } from './stage.ts';
+import { smokeQuery } from './variants.ts';
+
+const usage = `npm run rehearse [-- OPTIONS]: rolling deploys on this machine, their failures and their ways back, under constant load.
+
+  --case K        only this case, 1 to ${cases.length}; may be given more than once. The first deploy always comes first
+  --instances N   instances of the group (default 4)
+  --rate R        requests a second (default 120)
+  --app DIR       an app of your own (default flask-app)
+  --keep          leave everything running at the end, until Ctrl-C
+
+Exit status: 0 every case holds and no request failed; 1 otherwise; 2 usage.
+`;
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const stopping = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort());
+const undo: (() => Promise<unknown>)[] = [];
+
+try {
+  await rehearse();
+} catch (thrown) {
+  if (!stopping.signal.aborted) console.error(causeLine(asFailure(thrown).report));
+  process.exitCode ||= 1;
+}
+for (const each of undo.reverse()) await each().catch((thrown) => console.error(String(thrown)));
+process.exit();
+
+async function rehearse(): Promise<void> {
+  const options = readOptions();
+  if (options === undefined) return;
+  const problem = haproxyProblem();
+  if (problem !== undefined) {
+    console.error(`pinion: the rehearsal needs a load balancer: ${problem}`);
+    process.exitCode = 1;
+    return;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'pinion-'));
+  undo.push(() => rm(folder, { recursive: true, force: true }));
+  const app = await readSettings(options.appDir);
+  const { interpreter } = await buildHere(options.appDir, { signal: stopping.signal, say: () => {} });
+  const times = timesFor(app);
+  console.log(`rehearsal of ${app.app}: ${options.instances} instances, ${options.rate} requests a second, half on kept connections, none sent twice`);
+  console.log(`scaled: ${JSON.stringify({ times, pace, smoke, agentLimits })}`);
+
+  // What the load must be answered by 200, whatever app it is.
+  const path = app.smoke.paths.find(({ status }) => status === 200)?.path ?? app.healthPath;
+  let environments = 0;
+  const open = async (load: Load | undefined): Promise<Stage> => {
+    const env = ['rehearsal', 'fresh'][environments] ?? `fresh-${environments}`;
+    environments++;
+    const place = { app: app.app, env };
+    const plane = await openControlPlane(
+      {
+        ...{ name: `${app.app}-${env}`, folder: join(folder, env), trafficPort: 8_000, healthPort: 8_081, interpreter },
+        ...{ healthIntervalMs: times.healthIntervalMs, deregistrationDelayMs: times.deregistrationDelayMs, idleTimeoutMs: times.idleTimeoutMs },
+        ...{ limits: agentLimits, powerOffMs: 10_000, say: (line) => console.error(line) },
+        timers: { tickMs: 200, untilPendingWaitMs: 200, untilTerminatingWaitMs: 200, relaunchPauseMs: 500 },
+      },
+      stopping.signal,
+    );
+    undo.push(() => plane.stop());
+    const { url, targetGroup } = plane.loadBalancer;
+    const infrastructure = await makeEnvironment(plane.cloud, place, {
+      ...{ targetGroupArn: targetGroup.arn, loadBalancerUrl: url, times, instances: options.instances, maxSize: 2 * options.instances, alarms: ['5xx'] },
+    });
+    const loaded = load ?? startLoad(new URL(path, url).href, options.rate);
+    if (load === undefined) undo.push(() => loaded.stop());
+    return openStage({
+      ...{ place, infrastructure, plane, load: loaded, instances: options.instances, appDir: options.appDir, folder: join(folder, env, 'apps'), pace },
+      smoke: {
+        ...smoke,
+        paths: [...app.smoke.paths.map(({ path, status, text }) => ({ path, status, ...(text !== undefined && { text }) })), `${app.healthPath}?${smokeQuery}`],
+      },
+      ...{ signal: stopping.signal, noticeMs },
+      timersSeconds: (instances) => timersSeconds(instances, times, plane.bootsMs),
+      fresh: () => open(loaded),
+    });
+  };
+  const stage = await open(undefined);
+  const [held, requests, failed] = await play(stage, options.wanted);
+  if (options.keep) await keep(stage.plane, stage);
+  console.log(`rehearsal: ${held} cases hold, ${requests} requests, ${failed} failed`);
+  if (held < options.wanted.size || failed > 0) process.exitCode = 1;
+}
+
+async function play(stage: Stage, wanted: ReadonlySet<number>): Promise<readonly [held: number, requests: number, failed: number]> {
+  const sums = { held: 0, requests: 0, failed: 0 };
+  const row = (...cells: readonly (string | number)[]) => console.log(cells.map((cell, at) => String(cell).padEnd([3, 44, 9, 7, 8, 8][at] ?? 0)).join(' '));
+  row('#', 'case', 'requests', 'failed', 'seconds', 'timers', 'outcome');
+  for (const [at, { name, run }] of cases.entries()) {
+    if (!wanted.has(at + 1) && at > 0) continue;
+    stopping.signal.throwIfAborted();
+    // Before the first deploy nothing is there that could answer.
+    if (at === 1) await stage.load.more(10);
+    const counted = stage.load.count();
+    try {
+      const { outcome, seconds, timersSeconds, excused } = await run(stage);
+      const { requests, failed } = counted();
+      const counts = at > 0;
+      const blamed = counts ? failed.length - (excused?.failed ?? 0) : 0;
+      row(
+        at + 1,
+        name,
+        requests,
+        blamed,
+        seconds.toFixed(1),
+        timersSeconds?.toFixed(1) ?? '-',
+        `${outcome}${excused === undefined ? '' : `; apart: ${excused.failed} ${excused.why}`}`,
+      );
+      for (const each of counts ? failed.slice(0, 5) : []) console.log(`      ${JSON.stringify(each)}`);
+      if (wanted.has(at + 1)) sums.held++;
+      sums.requests += requests;
+      sums.failed += blamed;
+    } catch (thrown) {
+      stopping.signal.throwIfAborted();
+      row(at + 1, name, counted().requests, counted().failed.length, '-', '-', `DOES NOT HOLD: ${(thrown as Error).message}`);
+      sums.failed += at > 0 ? counted().failed.length : 0;
+      sums.requests += counted().requests;
+      if (at === 0) break;
+    }
+  }
+  return [sums.held, sums.requests, sums.failed];
+}
+
+async function keep({ cloud, loadBalancer }: ControlPlane, { place }: Stage): Promise<void> {
+  console.log(`${loadBalancer.url} goes on, with AWS_ENDPOINT_URL=${cloud.endpoint} PINION_ENV=${place.env}; Ctrl-C ends it`);
+  await new Promise((ended) => stopping.signal.addEventListener('abort', ended, { once: true }));
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        ...{ case: { type: 'string', multiple: true }, instances: { type: 'string' }, rate: { type: 'string' } },
+        ...{ app: { type: 'string' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(usage);
+      return undefined;
+    }
+    const number = (name: string, given: string | undefined, fallback: number, least: number, most: number) => {
+      const value = Number(given ?? fallback);
+      if (!Number.isInteger(value) || value < least || value > most) throw new Error(`--${name} takes a whole number from ${least} to ${most}`);
+      return value;
+    };
+    const all = cases.map((_, at) => at + 1);
+    return {
+      wanted: new Set(values.case?.map((given) => number('case', given, 0, 1, cases.length)) ?? all),
+      instances: number('instances', values.instances, 4, 1, 20),
+      rate: number('rate', values.rate, 120, 1, 2_000),
+      appDir: values.app === undefined ? join(root, 'flask-app') : resolve(process.env.INIT_CWD ?? '.', values.app),
+      keep: values.keep === true,
+    };
+  } catch (thrown) {
+    process.stderr.write(`${(thrown as Error).message}\n${usage}`);
+    process.exitCode = 2;
+    return undefined;
+  }
+}
