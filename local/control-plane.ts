@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AutoScalingClient, SetDesiredCapacityCommand } from '@aws-sdk/client-auto-scaling';
 import { CloudWatchClient, DescribeAlarmsCommand, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch';
-import { EC2Client } from '@aws-sdk/client-ec2';
+import { AuthorizeSecurityGroupIngressCommand, CreateSecurityGroupCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { silent } from '../pipeline/aws.ts';
 import { readTemplateVersion } from '../pipeline/rollout/template.ts';
 import { type AutoScaling, createAutoScaling } from './autoscaling/autoscaling.ts';
@@ -39,6 +39,8 @@ export type ControlPlane = {
   readonly autoScaling: AutoScaling;
   readonly fleet: Fleet;
   readonly loadBalancer: LoadBalancer;
+  /** Of an instance: it lets the balancer in on both ports. */
+  readonly instanceSecurityGroup: string;
   /** Milliseconds from an agent's start to ready, of every instance that became it. */
   readonly bootsMs: readonly number[];
   setAlarm(name: string, state: 'OK' | 'ALARM' | 'INSUFFICIENT_DATA'): Promise<void>;
@@ -57,9 +59,12 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
       ...{ healthyThreshold: 2, unhealthyThreshold: 2 },
     },
   };
-  const [moto, loadBalancer] = await Promise.all([startMoto({ signal }), startLoadBalancer({ settings, folder: join(folder, 'lb'), region }, signal)]);
+  const moto = await startMoto({ signal });
   const given = { endpoint: moto.endpoint, region, credentials: keys, logger: silent };
   const [ec2, cloudWatch] = [new EC2Client(given), new CloudWatchClient(given)];
+  const securityGroups = await makeSecurityGroups(ec2, [trafficPort, healthPort]);
+  const balancerOptions = { settings, folder: join(folder, 'lb'), region, securityGroups: [securityGroups.balancer] };
+  const loadBalancer = await startLoadBalancer(balancerOptions, signal);
   const versionOf = (template: string, version: string) => readTemplateVersion(ec2, template, version, signal);
 
   const bootsMs: number[] = [];
@@ -108,7 +113,7 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
   const cloud = await openCloud({ endpoint: gateway.endpoint, port: 0 }, signal);
   const groups = new AutoScalingClient({ ...given, endpoint: gateway.endpoint });
   return {
-    ...{ cloud, gateway, autoScaling, fleet, loadBalancer, bootsMs },
+    ...{ cloud, gateway, autoScaling, fleet, loadBalancer, bootsMs, instanceSecurityGroup: securityGroups.instance },
     async setAlarm(AlarmName, StateValue) {
       await cloudWatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'set by hand' }));
     },
@@ -122,4 +127,13 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
       for (const client of [ec2, cloudWatch, groups]) client.destroy();
     },
   };
+}
+
+/** As Terraform makes them; here nothing enforces them. */
+async function makeSecurityGroups(ec2: EC2Client, ports: readonly number[]): Promise<{ readonly balancer: string; readonly instance: string }> {
+  const make = async (GroupName: string) => (await ec2.send(new CreateSecurityGroupCommand({ GroupName, Description: GroupName }))).GroupId ?? '';
+  const [balancer, instance] = [await make('balancer'), await make('instance')];
+  const rules = ports.map((port) => ({ IpProtocol: 'tcp', FromPort: port, ToPort: port, UserIdGroupPairs: [{ GroupId: balancer }] }));
+  await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: instance, IpPermissions: rules }));
+  return { balancer, instance };
 }

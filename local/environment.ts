@@ -21,6 +21,7 @@ export type EnvironmentOptions = {
   readonly instances: number;
   readonly maxSize: number;
   readonly alarms: readonly string[];
+  readonly securityGroups?: readonly string[];
 };
 
 /** What Terraform makes of an environment, beside the bucket: template, group, hooks, alarms, and the document that tells of them. Throws AWS_*. */
@@ -36,7 +37,10 @@ export async function makeEnvironment(cloud: Cloud, place: Place, options: Envir
   const userData = JSON.stringify({ schemaVersion: 1, ...place, autoScalingGroup: AutoScalingGroupName, hooks, times });
   const template = new CreateLaunchTemplateCommand({
     LaunchTemplateName: AutoScalingGroupName,
-    LaunchTemplateData: { ImageId: 'ami-0123456789abcdef0', InstanceType: 't3.small', UserData: Buffer.from(userData).toString('base64') },
+    LaunchTemplateData: {
+      ...{ ImageId: 'ami-0123456789abcdef0', InstanceType: 't3.small', UserData: Buffer.from(userData).toString('base64') },
+      ...(options.securityGroups !== undefined && { SecurityGroupIds: [...options.securityGroups] }),
+    },
   });
   const { LaunchTemplate: made } = await ec2.send(template);
   const launchTemplateId = made?.LaunchTemplateId ?? '';

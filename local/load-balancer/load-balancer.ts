@@ -17,6 +17,8 @@ export type LoadBalancerOptions = {
   /** For the configuration, the socket (whose path must leave room: 108 bytes, unix(7)) and the logs; made if it is not there. */
   readonly folder: string;
   readonly region: string;
+  /** Told by DescribeLoadBalancers; nothing here enforces them. */
+  readonly securityGroups?: readonly string[];
   readonly host?: string;
   /** 0, the default, takes a free port. */
   readonly port?: number;
@@ -41,7 +43,7 @@ export type LoadBalancer = {
  * the calling process, however that ends. Throws an Error with what `haproxyProblem` says, or with what HAProxy said when it did not start.
  */
 export async function startLoadBalancer(
-  { settings, folder, region, host = '127.0.0.1', port = 0 }: LoadBalancerOptions,
+  { settings, folder, region, securityGroups, host = '127.0.0.1', port = 0 }: LoadBalancerOptions,
   signal?: AbortSignal,
 ): Promise<LoadBalancer> {
   const program = findHaproxy();
@@ -78,7 +80,7 @@ export async function startLoadBalancer(
   const arn = (resource: string) => `arn:aws:elasticloadbalancing:${region}:123456789012:${resource}/${settings.name}/0123456789abcdef`;
   const targetGroup = createTargetGroup(arn('targetgroup'), settings, files.socket, end.signal);
   const loadBalancerArn = arn('loadbalancer/app');
-  const service = createService({ settings, group: targetGroup, loadBalancerArn, host });
+  const service = createService({ settings, group: targetGroup, loadBalancerArn, host, ...(securityGroups !== undefined && { securityGroups }) });
   return { url: `http://${host}:${taken}`, pid: child.pid ?? 0, targetGroup, loadBalancerArn, service, accessLog, ended, stop };
 }
 

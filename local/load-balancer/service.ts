@@ -8,10 +8,11 @@ type Described = {
   readonly loadBalancerArn: string;
   /** Where it listens. */
   readonly host: string;
+  readonly securityGroups?: readonly string[];
 };
 
 /** ELBv2 as the CLI reads it, load-balancer.md; throws ServiceError, `NotImplemented` for every other action. */
-export function createService({ settings, group, loadBalancerArn, host }: Described): Service {
+export function createService({ settings, group, loadBalancerArn, host, securityGroups }: Described): Service {
   const { name, port, healthCheck, deregistrationDelayMs, idleTimeoutMs } = settings;
 
   const targetGroups = (params: Params): Result => {
@@ -35,7 +36,14 @@ export function createService({ settings, group, loadBalancerArn, host }: Descri
   const loadBalancers = (params: Params): Result => {
     const isAsked = isNamed(params, { LoadBalancerArns: loadBalancerArn, Names: name });
     if (!isAsked) throw new ServiceError('LoadBalancerNotFound', 'One or more load balancers not found');
-    const balancer = { LoadBalancerArn: loadBalancerArn, LoadBalancerName: name, DNSName: host, Type: 'application', Scheme: 'internal' };
+    const balancer = {
+      LoadBalancerArn: loadBalancerArn,
+      LoadBalancerName: name,
+      DNSName: host,
+      Type: 'application',
+      Scheme: 'internal',
+      SecurityGroups: securityGroups,
+    };
     return { LoadBalancers: [{ ...balancer, State: { Code: 'active' } }] };
   };
 

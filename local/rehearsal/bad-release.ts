@@ -18,7 +18,7 @@ export async function unimportable(stage: Stage): Promise<Held> {
   const running = new Set(stage.plane.fleet.running().map(({ id }) => id));
   const lost = before.filter((id) => !running.has(id));
   must(lost.length === 0, 'no old instance was lost', lost);
-  return { outcome: `release ${release} rolled back, cause shown, no old instance lost`, seconds, timersSeconds: undefined };
+  return { outcome: `release ${release} rolled back, cause shown, no old instance lost`, seconds };
 }
 
 export async function illRelease(stage: Stage): Promise<Held> {
@@ -32,5 +32,5 @@ export async function illRelease(stage: Stage): Promise<Held> {
   const { result: status } = await stage.pinion('status');
   must((status.refresh as { status?: string }).status === 'RollbackSuccessful', 'the rollback was waited for', status.refresh);
   must(status.live !== release && (status.runs as { isProven?: boolean }).isProven === true, 'the live release runs', status);
-  return { outcome: `release ${release} failed smoke in bake and was rolled back`, seconds, timersSeconds: undefined };
+  return { outcome: `release ${release} failed smoke in bake and was rolled back`, seconds };
 }

@@ -9,9 +9,10 @@ import type { Stage } from './stage.ts';
 /** What a case says when it holds. */
 export type Held = {
   readonly outcome: string;
-  /** Seconds of it that a deploy took, and what its timers alone needed. */
+  /** Seconds that a deploy took in it. */
   readonly seconds: number;
-  readonly timersSeconds: number | undefined;
+  /** Instances that it replaced one by one, where that is all it did. */
+  readonly replaced?: number;
   /** Requests without a good answer that are no fault of a deploy, with the reason. */
   readonly excused?: { readonly failed: number; readonly why: string };
 };

@@ -9,5 +9,7 @@ export async function firstDeploy(stage: Stage): Promise<Held> {
   must(stage.plane.fleet.running().length === stage.instances, `${stage.instances} instances run`, stage.plane.fleet.running());
   const again = await stage.pinion('deploy');
   must(again.exit === 0 && again.result.outcome === 'nothing to do', 'a second deploy has nothing to do', again.result);
-  return { outcome: `release ${release} live on ${stage.instances}`, seconds, timersSeconds: undefined };
+  const examined = await stage.pinion('doctor');
+  must(examined.exit === 0, 'doctor finds nothing', examined.result);
+  return { outcome: `release ${release} live on ${stage.instances}`, seconds };
 }

@@ -18,7 +18,7 @@ export async function scaleOut(stage: Stage): Promise<Held> {
   );
   await stage.plane.setDesiredCapacity(stage.infrastructure.autoScalingGroup, stage.instances);
   await stage.untilRunning(stage.instances);
-  return { outcome: `release ${release} live on ${stage.instances + 1}`, seconds, timersSeconds: undefined };
+  return { outcome: `release ${release} live on ${stage.instances + 1}`, seconds };
 }
 
 export async function instanceKilled(stage: Stage): Promise<Held> {
@@ -42,5 +42,5 @@ export async function instanceKilled(stage: Stage): Promise<Held> {
   const [first] = counted().failed;
   const inWindow = counted().failed.filter(({ atMs }) => first !== undefined && atMs <= first.atMs + window);
   const excused = { failed: inWindow.length, why: `held by it, or sent within ${window} ms before the health check noticed` };
-  return { outcome: 'replaced with the same release', seconds: (performance.now() - startedAtMs) / 1_000, timersSeconds: undefined, excused };
+  return { outcome: 'replaced with the same release', seconds: (performance.now() - startedAtMs) / 1_000, excused };
 }

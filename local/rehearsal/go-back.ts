@@ -8,7 +8,7 @@ export async function goBack(stage: Stage): Promise<Held> {
   must(exit === 0 && result.release === before.previous, `goes back to release ${before.previous}`, result);
   const { result: after } = await stage.pinion('status');
   must(after.live === before.previous && after.previous === before.live, 'the labels changed places', after);
-  return { outcome: `release ${before.live} → ${after.live}`, seconds, timersSeconds: stage.timersSeconds(stage.instances) };
+  return { outcome: `release ${before.live} → ${after.live}`, seconds, replaced: stage.instances };
 }
 
 export async function alarmFires(stage: Stage): Promise<Held> {
@@ -24,5 +24,5 @@ export async function alarmFires(stage: Stage): Promise<Held> {
     events.some((event) => event.event === 'note' && event.text.includes(alarm)),
     'and says which alarm it leaves out',
   );
-  return { outcome: `deploy refused, rollback to ${result.release} without ${alarm}`, seconds, timersSeconds: stage.timersSeconds(stage.instances) };
+  return { outcome: `deploy refused, rollback to ${result.release} without ${alarm}`, seconds, replaced: stage.instances };
 }

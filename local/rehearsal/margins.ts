@@ -25,8 +25,11 @@ export function timesFor({ gunicorn }: Settings): Infrastructure['times'] {
 /** Two checks fail, and the second one's own time-out. */
 export const noticeMs = 2_000;
 
-/** Each instance in turn: its boot and its warm-up; and the bake. */
-export function timersSeconds(instances: number, { warmUpMs }: Infrastructure['times'], bootsMs: readonly number[]): number {
+/** Of our Auto Scaling, where AWS has seconds. */
+export const timers = { tickMs: 200, untilPendingWaitMs: 200, untilTerminatingWaitMs: 200, relaunchPauseMs: 500 } as const;
+
+/** Each instance in turn: its boot, the balancer's first check of it, and its warm-up; then the bake. */
+export function timersSeconds(instances: number, { warmUpMs, healthIntervalMs }: Infrastructure['times'], bootsMs: readonly number[]): number {
   const bootMs = bootsMs.toSorted((a, b) => a - b)[Math.floor(bootsMs.length / 2)] ?? 0;
-  return (instances * (bootMs + warmUpMs) + 1_000 * smoke['budget-seconds'] + pace.bakeMs) / 1_000;
+  return (instances * (bootMs + healthIntervalMs + warmUpMs) + 1_000 * smoke['budget-seconds'] + pace.bakeMs) / 1_000;
 }

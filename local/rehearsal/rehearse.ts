@@ -12,7 +12,7 @@ import { haproxyProblem } from '../load-balancer/load-balancer.ts';
 import { buildHere } from '../release.ts';
 import { cases } from './cases.ts';
 import { type Load, startLoad } from './loading.ts';
-import { agentLimits, noticeMs, pace, smoke, timersSeconds, timesFor } from './margins.ts';
+import { agentLimits, noticeMs, pace, smoke, timers, timersSeconds, timesFor } from './margins.ts';
 import { openStage, type Stage } from './stage.ts';
 import { smokeQuery } from './variants.ts';
 
@@ -56,7 +56,7 @@ async function rehearse(): Promise<void> {
   const { interpreter } = await buildHere(options.appDir, { signal: stopping.signal, say: () => {} });
   const times = timesFor(app);
   console.log(`rehearsal of ${app.app}: ${options.instances} instances, ${options.rate} requests a second, half on kept connections, none sent twice`);
-  console.log(`scaled: ${JSON.stringify({ times, pace, smoke, agentLimits })}`);
+  console.log(`scaled: ${JSON.stringify({ times, pace, smoke, timers, agentLimits })}`);
 
   // What the load must be answered by 200, whatever app it is.
   const path = app.smoke.paths.find(({ status }) => status === 200)?.path ?? app.healthPath;
@@ -70,7 +70,7 @@ async function rehearse(): Promise<void> {
         ...{ name: `${app.app}-${env}`, folder: join(folder, env), trafficPort: 8_000, healthPort: 8_081, interpreter },
         ...{ healthIntervalMs: times.healthIntervalMs, deregistrationDelayMs: times.deregistrationDelayMs, idleTimeoutMs: times.idleTimeoutMs },
         ...{ limits: agentLimits, powerOffMs: 10_000, say: (line) => console.error(line) },
-        timers: { tickMs: 200, untilPendingWaitMs: 200, untilTerminatingWaitMs: 200, relaunchPauseMs: 500 },
+        timers,
       },
       stopping.signal,
     );
@@ -78,6 +78,7 @@ async function rehearse(): Promise<void> {
     const { url, targetGroup } = plane.loadBalancer;
     const infrastructure = await makeEnvironment(plane.cloud, place, {
       ...{ targetGroupArn: targetGroup.arn, loadBalancerUrl: url, times, instances: options.instances, maxSize: 2 * options.instances, alarms: ['5xx'] },
+      securityGroups: [plane.instanceSecurityGroup],
     });
     const loaded = load ?? startLoad(new URL(path, url).href, options.rate);
     if (load === undefined) undo.push(() => loaded.stop());
@@ -88,7 +89,6 @@ async function rehearse(): Promise<void> {
         paths: [...app.smoke.paths.map(({ path, status, text }) => ({ path, status, ...(text !== undefined && { text }) })), `${app.healthPath}?${smokeQuery}`],
       },
       ...{ signal: stopping.signal, noticeMs },
-      timersSeconds: (instances) => timersSeconds(instances, times, plane.bootsMs),
       fresh: () => open(loaded),
     });
   };
@@ -109,20 +109,14 @@ async function play(stage: Stage, wanted: ReadonlySet<number>): Promise<readonly
     // Before the first deploy nothing is there that could answer.
     if (at === 1) await stage.load.more(10);
     const counted = stage.load.count();
+    const bootsBefore = stage.plane.bootsMs.length;
     try {
-      const { outcome, seconds, timersSeconds, excused } = await run(stage);
+      const { outcome, seconds, replaced, excused } = await run(stage);
+      const needed = replaced === undefined ? '-' : timersSeconds(replaced, stage.infrastructure.times, stage.plane.bootsMs.slice(bootsBefore)).toFixed(1);
       const { requests, failed } = counted();
       const counts = at > 0;
       const blamed = counts ? failed.length - (excused?.failed ?? 0) : 0;
-      row(
-        at + 1,
-        name,
-        requests,
-        blamed,
-        seconds.toFixed(1),
-        timersSeconds?.toFixed(1) ?? '-',
-        `${outcome}${excused === undefined ? '' : `; apart: ${excused.failed} ${excused.why}`}`,
-      );
+      row(at + 1, name, requests, blamed, seconds.toFixed(1), needed, `${outcome}${excused === undefined ? '' : `; apart: ${excused.failed} ${excused.why}`}`);
       for (const each of counts ? failed.slice(0, 5) : []) console.log(`      ${JSON.stringify(each)}`);
       if (wanted.has(at + 1)) sums.held++;
       sums.requests += requests;

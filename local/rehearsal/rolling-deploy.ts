@@ -11,7 +11,7 @@ export async function rollingDeploy(stage: Stage): Promise<Held> {
   must(left.length === 0, 'every instance was replaced', left);
   const status = await stage.pinion('status');
   must(status.result.serving === stage.instances, 'status counts every instance as serving', status.result);
-  return { outcome: `release ${release} live, every instance replaced`, seconds, timersSeconds: stage.timersSeconds(stage.instances) };
+  return { outcome: `release ${release} live, every instance replaced`, seconds, replaced: stage.instances };
 }
 
 export async function deployerKilled(stage: Stage): Promise<Held> {
@@ -23,9 +23,5 @@ export async function deployerKilled(stage: Stage): Promise<Held> {
   await deploying.ended;
   const { exit, result } = await stage.pinion('wait');
   must(exit === 0 && result.outcome === 'live' && result.release === release, `wait finishes the deploy of release ${release}`, result);
-  return {
-    outcome: `wait made release ${release} live`,
-    seconds: (performance.now() - startedAtMs) / 1_000,
-    timersSeconds: stage.timersSeconds(stage.instances),
-  };
+  return { outcome: `wait made release ${release} live`, seconds: (performance.now() - startedAtMs) / 1_000, replaced: stage.instances };
 }

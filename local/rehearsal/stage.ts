@@ -46,8 +46,6 @@ export type Stage = {
   /** Runs the CLI for this environment with `--json`. */
   pinion(...args: readonly string[]): Promise<Ran>;
   start(...args: readonly string[]): Running;
-  /** What the timers of a deploy of so many instances need by themselves, with the boots as they were. */
-  timersSeconds(instances: number): number;
   /** From the death of an instance until the balancer has taken it out. */
   readonly noticeMs: number;
   untilRunning(instances: number): Promise<void>;
@@ -57,7 +55,7 @@ export type Stage = {
   fresh(): Promise<Stage>;
 };
 
-type StageOptions = Pick<Stage, 'place' | 'infrastructure' | 'plane' | 'load' | 'instances' | 'timersSeconds' | 'noticeMs' | 'fresh'> & {
+type StageOptions = Pick<Stage, 'place' | 'infrastructure' | 'plane' | 'load' | 'instances' | 'noticeMs' | 'fresh'> & {
   readonly appDir: string;
   readonly folder: string;
   readonly pace: Partial<Pace>;

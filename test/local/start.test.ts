@@ -49,7 +49,15 @@ t.test('Enter and SIGHUP boot the newest release on a new instance; Ctrl-C stops
   t.match(await health.json(), { state: 'ready', release: 1 });
   const names = agentEnvironment(ports.health).filter((name) => !['HOME', 'LANG', 'NODE_COMPILE_CACHE', 'NODE_V8_COVERAGE'].includes(name));
   const settings = ['PINION_BIND', 'PINION_HEALTH_PORT', 'PINION_LIMITS', 'PINION_PYTHON', 'PINION_TRAFFIC_PORT'];
-  t.same(names, ['AWS_EC2_METADATA_SERVICE_ENDPOINT', 'AWS_ENDPOINT_URL', 'PATH', ...settings, 'RUNTIME_DIRECTORY', 'STATE_DIRECTORY']);
+  t.same(names, [
+    'AWS_EC2_METADATA_SERVICE_ENDPOINT',
+    'AWS_ENDPOINT_URL',
+    'AWS_ENDPOINT_URL_AUTO_SCALING',
+    'PATH',
+    ...settings,
+    'RUNTIME_DIRECTORY',
+    'STATE_DIRECTORY',
+  ]);
 
   const pinion = `'${process.execPath}' pipeline/main.ts`;
   const script = `. '${environmentFile}' && printf %s Moin | ${pinion} config set GREETING && ${pinion} release`;

@@ -1,0 +1,107 @@
+import t, { type Test } from 'tap';
+import { makeApp } from '../../support/pipeline-app.ts';
+import { ended, spawnCli } from '../../support/pipeline-cli.ts';
+import { openRolloutLab, pace, place } from '../../support/rollout.ts';
+
+const dead = 'pinion: ARTIFACT_DIGEST_MISMATCH: the artifact is another. Publish it again.';
+const settings = 'config = ["GREETING"]\nrelease-header = "X-Release"\n[tool.pinion.smoke]\npaths = ["/"]\nbudget-seconds = 1\n';
+
+/** A lab, and the CLI as a process that asks it. */
+async function open(t: Test, options: Parameters<typeof openRolloutLab>[1] = {}) {
+  const lab = await openRolloutLab(t, options);
+  const { appDir } = makeApp(t, { settings });
+  const start = (verb: readonly string[], more: object = {}) =>
+    spawnCli(['--app-dir', appDir, '--env', place.env, ...verb], { ...lab.environment, PINION_PACE: JSON.stringify({ ...pace, ...more }) });
+  return { lab, start, pinion: (verb: readonly string[], more?: object) => ended(start(verb, more)) };
+}
+
+t.test('0 live and nothing to do, 3 refused, 5 rolled back, 8 smoke, 6 a rollback that failed', async (t) => {
+  const { lab, pinion } = await open(t, { alarms: ['5xx'] });
+  await lab.release();
+  t.match(await pinion(['deploy']), { exit: 0, stdout: /^release 1 is live on template version 2, after \d+ s\n$/ });
+  t.match(await pinion(['deploy']), { exit: 0, stdout: "nothing to do: release 1 is live on today's base\n" });
+
+  await lab.release();
+  await lab.setAlarm('5xx', 'ALARM');
+  const refused = await pinion(['deploy']);
+  t.match(refused, { exit: 3, stdout: '', stderr: /^pinion: ALARM_NOT_OK: the alarm 5xx is in ALARM; .*--despite-alarm NAME\.\n$/ });
+  await lab.setAlarm('5xx', 'OK');
+  t.match(await pinion(['deploy', '--release', '9']), { exit: 3, stderr: /RELEASE_MISSING/ });
+
+  await lab.release({ says: dead });
+  const undone = await pinion(['deploy']);
+  t.match(undone, { exit: 5, stderr: /\(permanent\) ARTIFACT_DIGEST_MISMATCH: the artifact is another.*\n(.*\n)*pinion: ROLLED_BACK: release 3/ });
+  t.notOk(undone.stderr.includes('\r'), 'plain lines where nobody watches a terminal');
+
+  lab.answer(500);
+  t.match(await pinion(['deploy', '--release', '2'], { bakeMs: 3_000_000 }), {
+    exit: 8,
+    stderr: /SMOKE_FAILED: release 2 .*GET \/ answered 500, not 200; it was rolled back/,
+  });
+  lab.answer(200);
+  t.match(await pinion(['deploy', '--release', '2']), { exit: 0 });
+  lab.answer(500);
+  t.match(await pinion(['rollback'], { bakeMs: 0 }), { exit: 6, stderr: /ROLLBACK_FAILED: the rollback of release 1 failed/ });
+});
+
+t.test('7 a first deploy that failed, with its cause in every form', async (t) => {
+  const { lab, pinion } = await open(t);
+  await lab.release({ says: dead });
+  const { exit, stdout, stderr } = await pinion(['--json', 'deploy']);
+  t.equal(exit, 7);
+  t.equal(stderr, '');
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.ok(
+    lines.slice(0, -1).every(({ event }) => typeof event === 'string'),
+    'each thing that happens is a line',
+  );
+  t.match(lines.at(-1), { ok: false, cause: 'DEPLOY_FAILED', sentence: /ARTIFACT_DIGEST_MISMATCH/, next: /./ });
+});
+
+t.test('F51: 130 detached by Ctrl-C or SIGTERM, 4 busy meanwhile, 9 timed out; the deploy goes on, and wait ends it with 0', async (t) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const { lab, start, pinion } = await open(t, { secondMs: 400 });
+    await lab.release();
+    t.match(await pinion(['deploy']), { exit: 0 });
+    await lab.release();
+    const deploying = start(['deploy']);
+    let isWatching = true;
+    const end = ended(deploying, (text) => {
+      // A second one would end it at once.
+      if (isWatching && text.includes('InProgress')) isWatching = !deploying.kill(signal);
+    });
+    t.match(await end, { exit: 130, stderr: /pinion: DETACHED: .*release 2 goes on\. Watch it to its end with pinion wait, from anywhere\.\n$/ });
+    t.match(await pinion(['deploy']), { exit: 4, stderr: /DEPLOY_BUSY: .*to release 2/ });
+    t.match(await pinion(['wait'], { patienceMs: 0 }), { exit: 9, stderr: /DEPLOY_TIMEOUT: the deploy of release 2/ });
+    t.match(await pinion(['wait']), { exit: 0, stdout: /^release 2 is live/ });
+    t.notOk(lab.gateway.calls.some(({ action }) => /^(Cancel|Rollback)InstanceRefresh$/.test(action)));
+  }
+});
+
+t.test('status, smoke, doctor and the dry run, as a person reads them', async (t) => {
+  const { lab, pinion } = await open(t);
+  await lab.release();
+  t.match(await pinion(['status']), { exit: 0, stdout: /^shop in test: no release; 0 of 2 serve\nlive none, previous none\nsuspended: Launch\n$/ });
+  t.match((await pinion(['deploy', '--dry-run'])).stdout, /^plan: first, release nothing → 1, a new template version\nartifact nothing → a{12}\n/);
+  await pinion(['deploy']);
+  const { stdout } = await pinion(['status']);
+  t.match(stdout, /^shop in test: release 1 \(template version 2\); 2 of 2 serve\nlive 1, previous none\n/);
+  t.match(stdout, /^i-\w+ {2}release 1 {2}version 2 {2}InService {2}healthy {2}\d+ s$/m);
+  t.match(await pinion(['smoke']), { exit: 0, stdout: 'release 1 passed smoke: 1 path\n' });
+  lab.answer(503);
+  t.match(await pinion(['smoke']), { exit: 8, stderr: /SMOKE_FAILED: release 1 .*answered 503/ });
+  const examined = await pinion(['doctor']);
+  t.equal(examined.exit, 3);
+  t.match(examined.stdout, /^ok {4}the group can take a deploy, and its rollback$/m);
+  t.match(examined.stdout, /^WRONG the balancer reaches both ports of an instance: the base version names no security group$/m);
+  t.match(examined.stderr, /DOCTOR_FOUND: 1 of \d+ checks do not hold/);
+});
+
+t.test('pinion --help needs no app and no network, and takes no time', async (t) => {
+  const { exit, stdout } = await ended(spawnCli(['--help']));
+  t.equal(exit, 0);
+  for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]) t.match(stdout, new RegExp(`^ {2}${code} `, 'm'));
+});
