@@ -189,7 +189,7 @@ const cli = {
   SETTINGS_INVALID: permanent('{file} is not valid at {path}: {problem}', 'correct it; docs/app-contract.md lists every setting'),
   ENV_MISSING: permanent('no environment is named', 'name it with --env or PINION_ENV'),
   REGION_MISSING: permanent('no AWS Region is set', 'set AWS_REGION'),
-  AWS_DENIED: permanent('AWS denied {action} on {resource}', 'use a role that may do this; docs/concepts.md says which'),
+  AWS_DENIED: permanent('AWS denied {action} on {resource}{who}', 'use a role that may do this; docs/concepts.md says which'),
   AWS_REFUSED: permanent('AWS refused {action} on {resource}: {detail}', 'correct what the sentence names'),
   AWS_UNAVAILABLE: transient('AWS does not answer {action} on {resource}: {detail}', 'try again; check the Region and the network'),
   INFRASTRUCTURE_MISSING: permanent('{parameter} does not exist', 'land the Terraform change first: it writes this document'),

@@ -88,7 +88,11 @@ export function awsFailure(thrown: unknown, action: string, resource: string): u
   if (credentialErrors.has(name)) return new Failure('CREDENTIALS_UNAVAILABLE', { detail: status === undefined ? message : name }, options);
   if (name === 'NoSuchBucket') return new Failure('BUCKET_MISSING', { bucket: resource.replace(/^s3:\/\/|\/.*$/g, '') }, options);
   const isPassing = passingErrors.has(name) || isThrottle(name) || status === 408 || status === 429;
-  if (!isPassing && (status === 403 || name.startsWith('AccessDenied'))) return new Failure('AWS_DENIED', { action, resource }, options);
+  if (!isPassing && (status === 403 || name.startsWith('AccessDenied'))) {
+    // Most services say whom they denied it; HeadObject's answer has no body.
+    const [, role] = /\b(arn:aws[\w-]*:(?:sts|iam)::\d{12}:[\w+=,.@/-]+)/.exec(message) ?? [];
+    return new Failure('AWS_DENIED', { action, resource, who: role === undefined ? '' : ` to ${role}` }, options);
+  }
   if (status !== undefined && status >= 400 && status < 500 && !isPassing) {
     // Parameter Store quotes a value that it refuses.
     return new Failure('AWS_REFUSED', { action, resource, detail: action === 'PutParameter' ? name : `${name}: ${message}` }, options);

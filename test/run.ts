@@ -1,6 +1,6 @@
 // `npm test`: every lane; `npm test -- PART…`: the test files whose path contains one of the parts.
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { haproxyProblem } from '../local/load-balancer/load-balancer.ts';
@@ -71,8 +71,7 @@ const withImage =
       if (end !== 0) return { ...emptyReport, failed: 1, failures: [`the image was not baked (${end}): ${stdout}${stderr}`] };
       process.env[imageVariable] = stdout.trim();
     }
-    // A guest waits for more than it computes.
-    return tap(files, [], 2 * availableParallelism())();
+    return tap(files)();
   };
 
 /** Each case of the rehearsal as a test; a request that failed is one more. */

@@ -28,8 +28,8 @@ export const noticeMs = 2_000;
 /** Of our Auto Scaling, where AWS has seconds. */
 export const timers = { tickMs: 200, untilPendingWaitMs: 200, untilTerminatingWaitMs: 200, relaunchPauseMs: 500 } as const;
 
-/** Each instance in turn: its boot, the balancer's first check of it, and its warm-up; then the bake. */
+/** Each instance in turn: its boot, the balancer's first check of it, its warm-up, and the group's next look; then the bake. */
 export function timersSeconds(instances: number, { warmUpMs, healthIntervalMs }: Infrastructure['times'], bootsMs: readonly number[]): number {
   const bootMs = bootsMs.toSorted((a, b) => a - b)[Math.floor(bootsMs.length / 2)] ?? 0;
-  return (instances * (bootMs + healthIntervalMs + warmUpMs) + 1_000 * smoke['budget-seconds'] + pace.bakeMs) / 1_000;
+  return (instances * (bootMs + healthIntervalMs + warmUpMs + timers.tickMs) + 1_000 * smoke['budget-seconds'] + pace.bakeMs) / 1_000;
 }

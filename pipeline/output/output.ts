@@ -9,6 +9,7 @@ import type { Released } from '../release/read.ts';
 import type { Deployed, Planned } from '../rollout/deploy.ts';
 import type { Check } from '../rollout/doctor.ts';
 import type { RolloutEvent } from '../rollout/events.ts';
+import type { Outcome } from '../rollout/outcomes.ts';
 import type { SmokeResult } from '../rollout/smoke.ts';
 import type { FleetStatus } from '../rollout/status.ts';
 
@@ -20,7 +21,12 @@ export type Result =
   | { readonly verb: 'config get'; readonly name: string; readonly version: number; readonly type: ConfigType; readonly value: string }
   | { readonly verb: 'config list'; readonly env: string; readonly config: readonly ConfigVersion[]; readonly missing: readonly string[] }
   | ({ readonly verb: 'release' } & Released)
-  | { readonly verb: 'history'; readonly app: string; readonly env: string; readonly releases: readonly HistoryEntry[] }
+  | {
+      readonly verb: 'history';
+      readonly app: string;
+      readonly env: string;
+      readonly releases: readonly (HistoryEntry & { readonly outcome?: Outcome | undefined })[];
+    }
   | ({ readonly verb: 'deploy' } & (Deployed | Planned))
   | ({ readonly verb: 'rollback' | 'wait' } & Deployed)
   | ({ readonly verb: 'status' } & FleetStatus)

@@ -2,6 +2,7 @@ import { printable } from '../../contract/artifact-path.ts';
 import { causeLine } from '../../contract/causes.ts';
 import type { Progress } from '../progress.ts';
 import type { HistoryEntry } from '../release/history.ts';
+import type { Outcome } from '../rollout/outcomes.ts';
 import { changeText } from './change-text.ts';
 import type { Output, Result } from './output.ts';
 import { deployedLine, plannedLines, rolloutLine, statusLines } from './rollout-lines.ts';
@@ -124,16 +125,20 @@ function resultLines(result: Exclude<Result, { verb: 'config get' }>): readonly 
   }
 }
 
+const whenText = (iso: string): string => iso.replace('T', ' ').replace(/\.\d+/, '');
+
 /** A release in one line, then its note and what it changed of config. Records are anybody's words, so they are made printable. */
-function historyLines(entry: HistoryEntry): readonly string[] {
+function historyLines(entry: HistoryEntry & { readonly outcome?: Outcome | undefined }): readonly string[] {
   const number = String(entry.release).padStart(4);
   const labels = entry.labels.map((label) => `  ${label}`).join('');
   if ('problem' in entry) return [`${number}  ${printable(entry.problem)}${labels}`];
   const { createdAt, createdBy, commit, sha256, changes = [], note } = entry;
-  const when = createdAt.replace('T', ' ').replace(/\.\d+/, '');
   return [
-    `${number}  ${when}  artifact ${sha256.slice(0, 12)}  commit ${printable(commit.replace(/^([0-9a-f]{12})[0-9a-f]+/, '$1'))}  by ${printable(createdBy)}${labels}`,
+    `${number}  ${whenText(createdAt)}  artifact ${sha256.slice(0, 12)}  commit ${printable(commit.replace(/^([0-9a-f]{12})[0-9a-f]+/, '$1'))}  by ${printable(createdBy)}${labels}`,
     ...(note === '' ? [] : [`      note ${printable(note)}`]),
+    ...(entry.outcome === undefined
+      ? []
+      : [`      last deploy ${entry.outcome.status}${entry.outcome.at === undefined ? '' : ` ${whenText(entry.outcome.at)}`}`]),
     ...(changes.length === 0 ? [] : [`      config ${changes.map(changeText).join(', ')}`]),
   ];
 }

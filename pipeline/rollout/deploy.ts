@@ -96,7 +96,8 @@ export async function rollback(context: Context, to: number | undefined): Promis
   const running = await runningOf(context, situation);
   const where = saved?.release === undefined ? `template version ${group.version}` : describe(situation, saved.release.number);
   context.say({ event: 'note', text: `undoes the refresh that is under way: goes back to ${where}` });
-  if (refresh.status !== 'RollbackInProgress') await rollBackRefresh(context, group.name);
+  // It ended meanwhile: then there is nothing to undo, and a deploy goes back.
+  if (refresh.status !== 'RollbackInProgress' && (await rollBackRefresh(context, group.name)) === 'gone') return rollback(context, back);
   const ending = await follow(context, { ...running, undoing: { by: 'host', reason: 'pinion rollback' } });
   if (ending.how !== 'undone')
     throw new Failure('ROLLBACK_FAILED', { release: running.release.release, reason: 'the refresh came to its end before it could be undone' });

@@ -49,23 +49,25 @@ async function followed(context: Context, running: Running): Promise<Ending> {
   const observe = createObserver(context.clients, rollout);
   const lateAtMs = performance.now() + 3_000 * running.expectedSeconds + pace.patienceMs;
   const told = new Set<string>();
-  let everyMs = pace.pollMs;
   let smoked: Smoke = { state: 'not begun' };
   let undoing = running.undoing;
-  for (;;) {
-    const seen = await observe(signal).catch((thrown) => {
-      if (!isPassing(thrown)) throw thrown;
-      everyMs = Math.min(pace.slowestPollMs, 2 * everyMs);
-      say({ event: 'slow', detail: (thrown as Failure).message, nextLookMs: everyMs });
-      return undefined;
-    });
-    const isLate = performance.now() > lateAtMs;
-    if (seen === undefined) {
-      if (isLate) throw late(release, lateAtMs);
-      await pause(everyMs, undefined, { signal });
-      continue;
+  /** What AWS throttles or does not answer says nothing about the release: asked again, ever slower, until the deadline. */
+  const patiently = async <T>(work: () => Promise<T>): Promise<T> => {
+    for (let everyMs = pace.pollMs; ; ) {
+      try {
+        return await work();
+      } catch (thrown) {
+        if (!(thrown instanceof Failure) || thrown.code !== 'AWS_UNAVAILABLE') throw thrown;
+        if (performance.now() > lateAtMs) throw late(release, lateAtMs);
+        everyMs = Math.min(pace.slowestPollMs, 2 * everyMs);
+        say({ event: 'slow', detail: thrown.message, nextLookMs: everyMs });
+        await pause(everyMs, undefined, { signal });
+      }
     }
-    everyMs = pace.pollMs;
+  };
+  for (;;) {
+    const seen = await patiently(() => observe(signal));
+    const isLate = performance.now() > lateAtMs;
     say(progressOf(seen, version));
     for (const host of seen.hosts) {
       const line = `${host.instance} ${host.cause}`;
@@ -88,16 +90,16 @@ async function followed(context: Context, running: Running): Promise<Ending> {
         undoing = { by, reason };
         if (kind === 'first') {
           say({ event: 'undo', reason, how: 'Launch is suspended again: nothing was live before' });
-          await suspendLaunch(context, rollout.group);
+          await patiently(() => suspendLaunch(context, rollout.group));
           throw new Failure(by === 'smoke' ? 'SMOKE_FAILED' : 'DEPLOY_FAILED', { release, reason: `${reason}; the group launches nothing more` });
         }
-        const asked = kind === 'refresh' ? await rollBackRefresh(context, rollout.group) : 'gone';
+        const asked = kind === 'refresh' ? await patiently(() => rollBackRefresh(context, rollout.group)) : 'gone';
         if (asked === 'gone') return { how: 'gone', by, reason };
         say({ event: 'undo', reason, how: 'Auto Scaling rolls the refresh back' });
         break;
       }
       case 'end':
-        return await ended(context, running, verdict, undoing, lateAtMs);
+        return await patiently(() => ended(context, running, verdict, undoing, lateAtMs));
     }
   }
 }
@@ -156,8 +158,5 @@ function progressOf(seen: Observation, version: number) {
     desired: seen.group.desired,
   } as const;
 }
-
-/** A watch that AWS throttles says nothing about the release. */
-const isPassing = (thrown: unknown): boolean => thrown instanceof Failure && thrown.code === 'AWS_UNAVAILABLE';
 
 const late = (release: number, lateAtMs: number) => new Failure('DEPLOY_TIMEOUT', { release, seconds: Math.round(lateAtMs / 1_000) });

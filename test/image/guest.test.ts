@@ -151,7 +151,8 @@ if (needsGuest(t)) {
         () => all.filter((pid) => existsSync(`/proc/${pid}`)),
         (running) => running.length === 0,
       );
-      t.equal(cgroups(other).length, left);
+      // Fewer where a test beside this one has swept meanwhile.
+      t.ok(cgroups(other).length <= left);
       sweepCgroups();
       t.same(cgroups(other), []);
     });

@@ -27,6 +27,12 @@ t.test('what AWS answers becomes one cause with the action and the resource', as
     return failure.message;
   };
   t.equal(await meets('AWS_DENIED', jsonError('AccessDeniedException', 'user x is not authorized')), 'AWS denied GetParameter on /p');
+  const named =
+    'User: arn:aws:sts::123456789012:assumed-role/shop-deploy/build-1 is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:eu-west-1:1:p';
+  t.equal(
+    await meets('AWS_DENIED', jsonError('AccessDeniedException', named)),
+    'AWS denied GetParameter on /p to arn:aws:sts::123456789012:assumed-role/shop-deploy/build-1',
+  );
   t.equal(await meets('AWS_DENIED', xmlError('AccessDenied', 403), () => getObject(s3)), 'AWS denied GetObject on s3://b/k');
   t.equal(await meets('BUCKET_MISSING', xmlError('NoSuchBucket', 404), () => getObject(s3)), 'the bucket b does not exist');
   t.match(await meets('AWS_REFUSED', jsonError('ValidationException', 'wrong')), /GetParameter on \/p: ValidationException: wrong/);

@@ -187,8 +187,8 @@ t.test('an instance that stops by itself is replaced; while HealthCheck or Repla
 
 t.test('an unhealthy target is replaced after the grace period, and only where the group checks targets', async (t) => {
   const lab = await openLab(t);
-  await lab.create({ DesiredCapacity: 1, HealthCheckGracePeriod: 20 });
   lab.lab.firstHealth = 'unhealthy';
+  await lab.create({ DesiredCapacity: 1, HealthCheckGracePeriod: 20 });
   const began = performance.now();
   await lab.inService(1);
   const { Activities = [] } = await eventually(

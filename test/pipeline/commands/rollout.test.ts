@@ -41,6 +41,10 @@ t.test('0 live and nothing to do, 3 refused, 5 rolled back, 8 smoke, 6 a rollbac
   lab.answer(200);
   t.match(await pinion(['deploy', '--release', '2']), { exit: 0 });
   lab.answer(500);
+  const history = (await pinion(['history'])).stdout;
+  t.match(history, /^ {3}3 .*\n {6}last deploy RollbackSuccessful 20.*Z$/m);
+  t.match(history, /^ {3}2 .* live\n {6}last deploy Successful 20/m);
+  t.match(history, /^ {3}1 .* previous$/m);
   t.match(await pinion(['rollback'], { bakeMs: 0 }), { exit: 6, stderr: /ROLLBACK_FAILED: the rollback of release 1 failed/ });
 });
 
@@ -63,7 +67,7 @@ t.test('7 a first deploy that failed, with its cause in every form', async (t) =
 
 t.test('F51: 130 detached by Ctrl-C or SIGTERM, 4 busy meanwhile, 9 timed out; the deploy goes on, and wait ends it with 0', async (t) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    const { lab, start, pinion } = await open(t, { secondMs: 400 });
+    const { lab, start, pinion } = await open(t, { secondMs: 2_500 });
     await lab.release();
     t.match(await pinion(['deploy']), { exit: 0 });
     await lab.release();

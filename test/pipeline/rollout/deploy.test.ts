@@ -1,5 +1,5 @@
-import { CancelInstanceRefreshCommand, StartInstanceRefreshCommand } from '@aws-sdk/client-auto-scaling';
-import { CreateLaunchTemplateVersionCommand, ModifyLaunchTemplateCommand } from '@aws-sdk/client-ec2';
+import { CancelInstanceRefreshCommand, DeleteAutoScalingGroupCommand, StartInstanceRefreshCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateLaunchTemplateVersionCommand, DeleteLaunchTemplateCommand, ModifyLaunchTemplateCommand } from '@aws-sdk/client-ec2';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import t from 'tap';
 import type { Failure } from '../../../contract/causes.ts';
@@ -253,6 +253,39 @@ t.test('S50: a throttled watch slows down and goes on; a throttled watch fails n
   lab.autoScaling.faults.throttle('DescribeInstanceRefreshes', 6);
   t.match(await deploying, { outcome: 'live', release: 2 });
   t.ok(lab.events.some(({ event }) => event === 'slow'));
+});
+
+t.test('S50, N05: a rollback that is throttled is asked for again', async (t) => {
+  const lab = await liveLab(t);
+  await lab.release({ says: dead });
+  lab.autoScaling.faults.throttle('RollbackInstanceRefresh', 5);
+  t.match(await failing(deploy(lab.context, newest)), /^ROLLED_BACK/);
+});
+
+t.test('what may not be asked is named, with whom it was denied; a group and a template that are gone', async (t) => {
+  const lab = await liveLab(t);
+  await lab.release();
+  const denied = { code: 'AccessDenied', message: 'User: arn:aws:sts::123456789012:assumed-role/shop-deploy/b is not authorized to perform: x', status: 403 };
+  lab.autoScaling.faults.fail('StartInstanceRefresh', denied, 1);
+  t.match(await failing(deploy(lab.context, newest)), /^AWS_DENIED: AWS denied StartInstanceRefresh on \S+ to arn:\S+shop-deploy\/b$/);
+  const expired = { code: 'ExpiredToken', message: 'The security token included in the request is expired', status: 403 };
+  lab.autoScaling.faults.fail('DescribeInstanceRefreshes', expired, 1);
+  t.match(await failing(deploy(lab.context, newest)), /^CREDENTIALS_UNAVAILABLE/);
+  await lab.clients.autoScaling.send(new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: lab.infrastructure.autoScalingGroup, ForceDelete: true }));
+  await lab.clients.ec2.send(new DeleteLaunchTemplateCommand({ LaunchTemplateId: lab.infrastructure.launchTemplateId }));
+  while (lab.autoScaling.groups.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  t.match(await failing(deploy(lab.context, newest)), /^GROUP_MISSING: there is no Auto Scaling group/);
+});
+
+t.test('credentials that expire in the middle of a deploy end the command and not the deploy', async (t) => {
+  const lab = await liveLab(t, { secondMs: 200 });
+  await lab.release();
+  const deploying = failing(deploy(lab.context, newest));
+  while (!lab.events.some(({ event }) => event === 'progress')) await new Promise((resolve) => setTimeout(resolve, 5));
+  const expired = { code: 'ExpiredToken', message: 'The security token included in the request is expired', status: 403 };
+  lab.autoScaling.faults.fail('DescribeAutoScalingGroups', expired, 1);
+  t.match(await deploying, /^CREDENTIALS_UNAVAILABLE/);
+  t.match(await attach(lab.context), { outcome: 'live', release: 2 });
 });
 
 t.test('an unknown release, and a refresh that somebody else runs', async (t) => {
