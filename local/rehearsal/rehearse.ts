@@ -1,11 +1,12 @@
 // `npm run rehearse`: rolling deploys, their failures and their ways back on one machine: real agents, gunicorn and balancer, under constant load.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { asFailure, causeLine } from '../../contract/causes.ts';
 import { readSettings } from '../../pipeline/settings.ts';
+import { shellEnvironment } from '../cloud.ts';
 import { type ControlPlane, openControlPlane } from '../control-plane.ts';
 import { makeEnvironment } from '../environment.ts';
 import { haproxyProblem } from '../load-balancer/load-balancer.ts';
@@ -94,7 +95,7 @@ async function rehearse(): Promise<void> {
   };
   const stage = await open(undefined);
   const [held, requests, failed] = await play(stage, options.wanted);
-  if (options.keep) await keep(stage.plane, stage);
+  if (options.keep) await keep(stage.plane, stage, options.appDir);
   console.log(`rehearsal: ${held} cases hold, ${requests} requests, ${failed} failed`);
   if (held < options.wanted.size || failed > 0) process.exitCode = 1;
 }
@@ -132,8 +133,12 @@ async function play(stage: Stage, wanted: ReadonlySet<number>): Promise<readonly
   return [sums.held, sums.requests, sums.failed];
 }
 
-async function keep({ cloud, loadBalancer }: ControlPlane, { place }: Stage): Promise<void> {
-  console.log(`${loadBalancer.url} goes on, with AWS_ENDPOINT_URL=${cloud.endpoint} PINION_ENV=${place.env}; Ctrl-C ends it`);
+async function keep({ cloud, loadBalancer }: ControlPlane, { place }: Stage, appDir: string): Promise<void> {
+  const file = join(root, '.pinion', 'rehearsal-env');
+  const environment = shellEnvironment({ endpoint: cloud.endpoint, env: place.env, appDir, runtimeFolder: '/run/pinion' });
+  await writeFile(file, `${environment}export PINION_PACE='${JSON.stringify(pace)}'\n`, { mode: 0o600 });
+  undo.push(() => rm(file, { force: true }));
+  console.log(`${loadBalancer.url} goes on. In a second terminal: . .pinion/rehearsal-env; npx pinion status. Ctrl-C ends it`);
   await new Promise((ended) => stopping.signal.addEventListener('abort', ended, { once: true }));
 }
 
