@@ -7,8 +7,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { withDeathSignal } from '../../agent/app/process-group.ts';
 import type { Service } from '../wire/query.ts';
 import { configuration, unreachable } from './configuration.ts';
+import { createService } from './describe-actions.ts';
 import { ask } from './runtime.ts';
-import { createService } from './service.ts';
 import type { TargetGroup, TargetGroupSettings } from './target-group.ts';
 import { createTargetGroup } from './targets.ts';
 

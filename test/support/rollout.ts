@@ -16,7 +16,7 @@ import { keys, openCloud, region } from '../../local/cloud.ts';
 import { makeEnvironment } from '../../local/environment.ts';
 import type { LaunchOrder } from '../../local/fleet/launcher.ts';
 import { type Gateway, startGateway } from '../../local/gateway.ts';
-import { createService } from '../../local/load-balancer/service.ts';
+import { createService } from '../../local/load-balancer/describe-actions.ts';
 import type { TargetGroup, TargetHealth } from '../../local/load-balancer/target-group.ts';
 import { startMoto } from '../../local/moto.ts';
 import { listOf, requiredText, type Service } from '../../local/wire/query.ts';
