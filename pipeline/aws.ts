@@ -9,13 +9,14 @@ import { Failure } from '../contract/causes.ts';
 
 export type Clients = { readonly s3: S3Client; readonly ssm: SSMClient };
 
-/** What a rollout asks beside them. */
-export type RolloutClients = Clients & {
+/** What says how a fleet does. */
+export type FleetClients = {
+  readonly ssm: SSMClient;
   readonly autoScaling: AutoScalingClient;
-  readonly cloudWatch: CloudWatchClient;
   readonly ec2: EC2Client;
   readonly loadBalancing: ElasticLoadBalancingV2Client;
 };
+export type RolloutClients = Clients & FleetClients & { readonly cloudWatch: CloudWatchClient };
 
 /** A stalled connection is given up after this long without a byte; what was asked is asked again. */
 const timeouts = { connectionTimeout: 5_000, socketTimeout: 30_000 };
@@ -34,17 +35,21 @@ export async function createClients(env: NodeJS.ProcessEnv = process.env): Promi
 
 /** The clients of a rollout, under the same rules. */
 export async function createRolloutClients(env: NodeJS.ProcessEnv = process.env): Promise<RolloutClients> {
-  const [clients, { AutoScalingClient }, { CloudWatchClient }, { EC2Client }, { ElasticLoadBalancingV2Client }] = await Promise.all([
-    createClients(env),
+  const [clients, fleet, { CloudWatchClient }] = await Promise.all([createClients(env), createFleetClients(), import('@aws-sdk/client-cloudwatch')]);
+  return { ...fleet, ...clients, cloudWatch: new CloudWatchClient(options) };
+}
+
+/** Those that say what a fleet does now: each of the others would cost a look of `status` ten MiB. */
+export async function createFleetClients(): Promise<FleetClients> {
+  const [{ SSMClient }, { AutoScalingClient }, { EC2Client }, { ElasticLoadBalancingV2Client }] = await Promise.all([
+    import('@aws-sdk/client-ssm'),
     import('@aws-sdk/client-auto-scaling'),
-    import('@aws-sdk/client-cloudwatch'),
     import('@aws-sdk/client-ec2'),
     import('@aws-sdk/client-elastic-load-balancing-v2'),
   ]);
   return {
-    ...clients,
+    ssm: new SSMClient(options),
     autoScaling: new AutoScalingClient(options),
-    cloudWatch: new CloudWatchClient(options),
     ec2: new EC2Client(options),
     loadBalancing: new ElasticLoadBalancingV2Client(options),
   };

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
 import { asFailure, Failure } from '../contract/causes.ts';
 import description from '../package.json' with { type: 'json' };
@@ -76,6 +77,9 @@ function failureOf(thrown: unknown, stop: AbortSignal): Failure | undefined {
   const detail = thrown.code === 'commander.help' ? 'no verb is named' : message;
   return new Failure('USAGE', { detail }, { cause: thrown });
 }
+
+// A command is short: room for its young objects that grows with them costs 30 MiB and saves no time.
+setFlagsFromString('--semi-space-growth-factor=1');
 
 const interrupted = new AbortController();
 // Only once: a second Ctrl-C ends it at once.

@@ -28,8 +28,13 @@ export const noticeMs = 2_000;
 /** Of our Auto Scaling, where AWS has seconds. */
 export const timers = { tickMs: 200, untilPendingWaitMs: 200, untilTerminatingWaitMs: 200, relaunchPauseMs: 500 } as const;
 
-/** Each instance in turn: its boot, the balancer's first check of it, its warm-up, and the group's next look; then the bake. */
+/**
+ * Each instance in turn: its boot, the balancer's first check of it, its warm-up, and the group's next look. Then the last old one's drain: three
+ * checks until the balancer has let go of it, and its hook. Then the bake.
+ */
 export function timersSeconds(instances: number, { warmUpMs, healthIntervalMs }: Infrastructure['times'], bootsMs: readonly number[]): number {
   const bootMs = bootsMs.toSorted((a, b) => a - b)[Math.floor(bootsMs.length / 2)] ?? 0;
-  return (instances * (bootMs + healthIntervalMs + warmUpMs + timers.tickMs) + 1_000 * smoke['budget-seconds'] + pace.bakeMs) / 1_000;
+  const replacedMs = instances * (bootMs + healthIntervalMs + warmUpMs + timers.tickMs);
+  const drainedMs = 3 * healthIntervalMs + timers.untilTerminatingWaitMs + timers.tickMs;
+  return (replacedMs + drainedMs + 1_000 * smoke['budget-seconds'] + pace.bakeMs) / 1_000;
 }

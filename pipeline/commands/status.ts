@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { Failure } from '../../contract/causes.ts';
-import { type Cli, example } from './cli.ts';
+import { appDirOf, type Cli, envOf, example } from './cli.ts';
 import { openRollout } from './rollout.ts';
 
 export const addStatus = (program: Command, cli: Cli): Command =>
@@ -9,8 +9,14 @@ export const addStatus = (program: Command, cli: Cli): Command =>
     .description('show what runs: each instance with its release, what the balancer says of it, and why one does not serve')
     .addHelpText('after', example('pinion --env production status'))
     .action(async (_: object, verb: Command) => {
-      const [{ clients, place, signal }, { readFleetStatus }] = await Promise.all([openRollout(verb, cli), import('../rollout/status.ts')]);
-      cli.output.result({ verb: 'status', ...(await readFleetStatus(clients, place, new Date(), signal)) });
+      const env = envOf(verb);
+      const [{ readSettings }, { createFleetClients }, { readFleetStatus }] = await Promise.all([
+        import('../settings.ts'),
+        import('../aws.ts'),
+        import('../rollout/status.ts'),
+      ]);
+      const { app } = await readSettings(appDirOf(verb));
+      cli.output.result({ verb: 'status', ...(await readFleetStatus(await createFleetClients(), { app, env }, new Date(), cli.signal)) });
     });
 
 export const addSmoke = (program: Command, cli: Cli): Command =>
@@ -21,7 +27,7 @@ export const addSmoke = (program: Command, cli: Cli): Command =>
     .action(async (_: object, verb: Command) => {
       const [context, { readSituation }, { smoke }, { smokeOrder }] = await Promise.all([
         openRollout(verb, cli),
-        import('../rollout/facts.ts'),
+        import('../rollout/situation.ts'),
         import('../rollout/smoke.ts'),
         import('../rollout/follow.ts'),
       ]);

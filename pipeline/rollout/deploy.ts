@@ -1,10 +1,11 @@
 import { Failure } from '../../contract/causes.ts';
 import type { AppTimes } from '../../contract/times.ts';
 import type { Context } from './context.ts';
-import { type Facts, labelled, readFacts, readSituation, type Situation } from './facts.ts';
+import { type Facts, readFacts } from './facts.ts';
 import { type Ending, follow, type Running } from './follow.ts';
 import { type Difference, differenceOf, type Plan, planDeploy } from './plan.ts';
 import { type PreflightOptions, refusal } from './preflight.ts';
+import { labelled, readSituation, type Situation } from './situation.ts';
 import { rollBackRefresh, start } from './start.ts';
 import { readTemplateVersion } from './template.ts';
 import { isUnderWay } from './under-way.ts';

@@ -8,9 +8,10 @@ import { ask, type RolloutClients } from '../aws.ts';
 import { bootProblem } from './bootable.ts';
 import type { Context } from './context.ts';
 import { appTimes } from './deploy.ts';
-import { type Alarm, readAlarms, readSituation, type Situation } from './facts.ts';
+import { type Alarm, readAlarms } from './facts.ts';
 import { maxHealthyPercentage, parameterCalls, ssmCallsPerSecond, surgeOf } from './plan.ts';
 import { unusable } from './preflight.ts';
+import { readSituation, type Situation } from './situation.ts';
 
 /** One thing that a deploy or an instance relies on, and what is wrong with it, if anything. */
 export type Check = { readonly check: string; readonly problem: string | undefined };

@@ -1,9 +1,9 @@
 import type { InstanceId } from '../../contract/names.ts';
 import type { RolloutClients } from '../aws.ts';
 import { type HostCause, readHostCause } from './console.ts';
-import { readTargets, type TargetHealth } from './facts.ts';
 import { type Group, type Refresh, readGroup, readRefresh } from './group.ts';
 import { isServing } from './serving.ts';
+import { readTargets, type TargetHealth } from './situation.ts';
 
 /** A rollout that is under way. */
 export type Rollout = {

@@ -1,7 +1,8 @@
 import { Failure } from '../../contract/causes.ts';
 import { infrastructurePath } from '../../contract/names.ts';
 import { type AppTimes, type Margins, unfitTimes } from '../../contract/times.ts';
-import type { Facts, Situation } from './facts.ts';
+import type { Facts } from './facts.ts';
+import type { Situation } from './situation.ts';
 import { isUnderWay } from './under-way.ts';
 
 export type PreflightOptions = {

@@ -1,10 +1,10 @@
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
-import { ask, type RolloutClients } from '../aws.ts';
+import { ask, type FleetClients } from '../aws.ts';
 import type { Place } from '../config/parameters.ts';
 import { type HostCause, readHostCause } from './console.ts';
-import { labelled, readSituation, readTargets } from './facts.ts';
 import type { Refresh } from './group.ts';
 import { isServing } from './serving.ts';
+import { labelled, readSituation, readTargets } from './situation.ts';
 import { readTemplateVersion } from './template.ts';
 import { isUnderWay } from './under-way.ts';
 
@@ -42,7 +42,7 @@ export type FleetStatus = {
 const consolesAtOnce = 8;
 
 /** What holds now. A console is read only for an instance that does not serve. Throws INFRASTRUCTURE_*, GROUP_MISSING, AWS_*. */
-export async function readFleetStatus(clients: RolloutClients, place: Place, now: Date, signal: AbortSignal): Promise<FleetStatus> {
+export async function readFleetStatus(clients: FleetClients, place: Place, now: Date, signal: AbortSignal): Promise<FleetStatus> {
   const { group, infrastructure, refresh, base, saved, live, releases } = await readSituation(clients, place, signal);
   const versions = [...new Set([...group.instances.map(({ version }) => version), refresh?.version])].filter((version) => version !== undefined);
   const [targets, launchedAt, templates] = await Promise.all([

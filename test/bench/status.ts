@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { deploy } from '../../pipeline/rollout/deploy.ts';
 import { makeApp } from '../support/pipeline-app.ts';
-import { openRolloutLab, place } from '../support/rollout.ts';
+import { openRolloutLab } from '../support/rollout.ts';
 
 const main = fileURLToPath(new URL('../../pipeline/main.ts', import.meta.url));
 const undo: (() => unknown)[] = [];
@@ -30,10 +30,10 @@ const timed = (args: readonly string[]) =>
     });
     child.on('close', () => resolve({ ms: performance.now() - begunMs, kb: Number(/peak (\d+)/.exec(err)?.[1]), lines: out.split('\n').length }));
   });
-await timed(['--app-dir', appDir, '--env', place.env, 'status']);
+await timed(['--app-dir', appDir, '--env', lab.place.env, 'status']);
 const before = lab.gateway.calls.length;
 const status = [];
-for (let round = 0; round < rounds; round++) status.push(await timed(['--app-dir', appDir, '--env', place.env, 'status']));
+for (let round = 0; round < rounds; round++) status.push(await timed(['--app-dir', appDir, '--env', lab.place.env, 'status']));
 const calls = (lab.gateway.calls.length - before) / rounds;
 const help = [];
 for (let round = 0; round < rounds; round++) {

@@ -1,4 +1,4 @@
-const ids = String.raw`[SFN]\d\d(?:[,/ ]+[SFN]\d\d)*`;
+const ids = String.raw`[SFNT]\d\d(?:[,/ ]+[SFNT]\d\d)*`;
 
 /** Ids of the faults that a test file's test names carry: `t.test('F11: …')`, `t.test('F20, F23: …')`. */
 export const faultsOf = (source: string): string[] =>
@@ -6,7 +6,7 @@ export const faultsOf = (source: string): string[] =>
 
 /** Ids in the table of `docs/faults.md`, with what goes wrong. */
 export const documentedFaults = (page: string): Map<string, string> =>
-  new Map([...page.matchAll(/^\| ([SFN]\d\d) \| (.+?) \|/gm)].map(([, id = '', wrong = '']) => [id, wrong]));
+  new Map([...page.matchAll(/^\| ([SFNT]\d\d) \| (.+?) \|/gm)].map(([, id = '', wrong = '']) => [id, wrong]));
 
 export type Result = 'passed' | 'FAILED' | 'skipped';
 

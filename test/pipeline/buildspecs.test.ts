@@ -8,7 +8,7 @@ import { configPath } from '../../contract/names.ts';
 import { localPython } from '../../local/moto.ts';
 import { readFleetStatus } from '../../pipeline/rollout/status.ts';
 import { makeApp } from '../support/pipeline-app.ts';
-import { openRolloutLab, pace, place, type RolloutLab } from '../support/rollout.ts';
+import { openRolloutLab, pace, type RolloutLab } from '../support/rollout.ts';
 import { run } from '../support/run-files.ts';
 import { needsTool } from '../support/tool.ts';
 
@@ -50,7 +50,7 @@ function sources(t: Test, lab: RolloutLab) {
   writeFileSync(join(bin, 'npm'), `#!/bin/sh\necho "$@" >>${join(folder, 'npm-asked')}\n`);
   chmodSync(join(bin, 'npm'), 0o755);
   const codebuild = { CODEBUILD_INITIATOR: 'codepipeline/shop', CODEBUILD_RESOLVED_SOURCE_VERSION: '4f2c0de', CODEBUILD_BUILD_ID: 'shop:1' };
-  const given = { ...env, ...lab.environment, ...codebuild, PINION_ENV: place.env, PINION_APP_DIR: appDir, PINION_PACE: JSON.stringify(pace) };
+  const given = { ...env, ...lab.environment, ...codebuild, PINION_ENV: lab.place.env, PINION_APP_DIR: appDir, PINION_PACE: JSON.stringify(pace) };
   /** The phases one after the other in one shell, as CodeBuild does, until a command fails; then the exported variables. */
   return async (name: (typeof names)[number], more: Readonly<Record<string, string>> = {}) => {
     const exported: readonly string[] = specs[name].env['exported-variables'] ?? [];
@@ -66,9 +66,9 @@ function sources(t: Test, lab: RolloutLab) {
 
 t.test('build, deploy, build, deploy, rollback: each runs whole against the local cloud', async (t) => {
   const lab = await openRolloutLab(t);
-  await lab.clients.ssm.send(new PutParameterCommand({ Name: configPath(place, 'GREETING'), Value: 'hello', Type: 'String' }));
+  await lab.clients.ssm.send(new PutParameterCommand({ Name: configPath(lab.place, 'GREETING'), Value: 'hello', Type: 'String' }));
   const codebuild = sources(t, lab);
-  const status = () => readFleetStatus(lab.clients, place, new Date(), new AbortController().signal);
+  const status = () => readFleetStatus(lab.clients, lab.place, new Date(), new AbortController().signal);
 
   const built = await codebuild('build');
   t.equal(built.end, 0, built.stderr);

@@ -2,14 +2,14 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-const main = fileURLToPath(new URL('../../pipeline/main.ts', import.meta.url));
+export const cliProgram = fileURLToPath(new URL('../../pipeline/main.ts', import.meta.url));
 
 export type CliRun = { readonly exit: number | null; readonly stdout: string; readonly stderr: string };
 type CliChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /** Starts the CLI as a process with this environment alone. */
 export const spawnCli = (argv: readonly string[], env: NodeJS.ProcessEnv = {}): CliChild =>
-  spawn(process.execPath, [main, ...argv], { env: { PATH: process.env.PATH, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  spawn(process.execPath, [cliProgram, ...argv], { env: { PATH: process.env.PATH, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
 
 /** Waits for the end of a CLI process; `onStderr` sees all it has written so far. */
 export function ended(child: CliChild, onStderr: (text: string) => void = () => undefined): Promise<CliRun> {

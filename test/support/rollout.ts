@@ -18,9 +18,10 @@ import type { LaunchOrder } from '../../local/fleet/launcher.ts';
 import { type Gateway, startGateway } from '../../local/gateway.ts';
 import { createService } from '../../local/load-balancer/describe-actions.ts';
 import type { TargetGroup, TargetHealth } from '../../local/load-balancer/target-group.ts';
-import { startMoto } from '../../local/moto.ts';
+import { type Moto, startMoto } from '../../local/moto.ts';
 import { listOf, requiredText, type Service } from '../../local/wire/query.ts';
 import { silent } from '../../pipeline/aws.ts';
+import type { Place } from '../../pipeline/config/parameters.ts';
 import type { Context } from '../../pipeline/rollout/context.ts';
 import type { RolloutEvent } from '../../pipeline/rollout/events.ts';
 import { type Pace, readPace } from '../../pipeline/rollout/pace.ts';
@@ -29,7 +30,6 @@ import type { Settings } from '../../pipeline/settings.ts';
 
 /** What instances of a release do: come into service, or say a line on their console and be given up. */
 type Conduct = 'good' | { readonly says: string };
-export const place = { app: 'shop', env: 'test' };
 export const pace: Pace = {
   ...readPace({}),
   pollMs: 20,
@@ -53,6 +53,8 @@ const app: Settings = {
 };
 
 export type RolloutLab = {
+  /** An environment that no other lab of this process has. */
+  readonly place: Place;
   readonly context: Context;
   readonly events: RolloutEvent[];
   readonly infrastructure: Infrastructure;
@@ -70,14 +72,23 @@ export type RolloutLab = {
   stop(): Promise<void>;
 };
 
-type LabOptions = { readonly instances?: number; readonly alarms?: readonly string[]; readonly secondMs?: number; readonly pace?: Partial<Pace> };
+type LabOptions = {
+  readonly instances?: number;
+  readonly alarms?: readonly string[];
+  readonly secondMs?: number;
+  readonly pace?: Partial<Pace>;
+  /** One that several labs share, and that the caller stops. */
+  readonly moto?: Moto;
+};
+let labs = 0;
 
 /** A whole environment at the wire, with instances that are no processes: moto, our Auto Scaling, and an app that answers with its release. */
 export async function openRolloutLab(
   t: Pick<Test, 'teardown'>,
   { instances = 2, alarms = [], secondMs = 50, ...options }: LabOptions = {},
 ): Promise<RolloutLab> {
-  const moto = await startMoto();
+  const moto = options.moto ?? (await startMoto());
+  const place = { app: app.app, env: `test-${++labs}` };
   const given = { region, credentials: keys, logger: silent };
   const direct = { ...given, endpoint: moto.endpoint };
   const [ec2, cloudWatch] = [new EC2Client(direct), new CloudWatchClient(direct)];
@@ -190,11 +201,11 @@ export async function openRolloutLab(
     stop.abort();
     await autoScaling.stop();
     server.closeAllConnections();
-    await Promise.all([gateway.stop(), moto.stop(), new Promise((resolve) => server.close(resolve))]);
+    await Promise.all([gateway.stop(), options.moto === undefined && moto.stop(), new Promise((resolve) => server.close(resolve))]);
   };
   t.teardown(end);
   return {
-    ...{ context, events, infrastructure, autoScaling, gateway, clients, stop: end },
+    ...{ place, context, events, infrastructure, autoScaling, gateway, clients, stop: end },
     async release(conduct = 'good') {
       const value = { Name: configPath(place, 'GREETING'), Value: String(conducts.size), Type: 'String', Overwrite: true } as const;
       const { Version: version = 0 } = await cloud.clients.ssm.send(new PutParameterCommand(value));

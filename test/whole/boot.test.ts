@@ -65,7 +65,7 @@ t.test('boots what its user data names, serves it with its config, and drains', 
     t.equal(proxy.seen({ method: 'GET', path: /\.tar\.zst/ }).length, 1);
     await again.agent.stop();
   });
-  await t.test('another release leaves exactly one on disk', async (t) => {
+  await t.test('T14: another release leaves exactly one on disk', async (t) => {
     const next = await released(t, cloud, { source: `${source}\n# changed\n` });
     const again = await launch(t, cloud, next, {}, folder);
     await again.agent.untilState('ready');

@@ -6,7 +6,7 @@ import { shortFolder } from '../support/short-folder.ts';
 
 const source = 'from flask import Flask\napp = Flask(__name__)\napp.add_url_rule("/healthz", view_func=lambda: "ok")\n';
 
-t.test('S26: a second agent in the same folders ends with its own status and says which process has them; the first serves on', async (t) => {
+t.test('S26, T13: a second agent in the same folders ends with its own status and says which process has them; the first serves on', async (t) => {
   const cloud = await startCloud(t);
   const folder = shortFolder(t);
   const built = await buildApp(folder, { files: { 'shop.py': source }, settings: 'entry-point = "shop:app"\ninclude = ["shop.py"]\n' });

@@ -1,14 +1,22 @@
 import { CancelInstanceRefreshCommand, DeleteAutoScalingGroupCommand, StartInstanceRefreshCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateLaunchTemplateVersionCommand, DeleteLaunchTemplateCommand, ModifyLaunchTemplateCommand } from '@aws-sdk/client-ec2';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import t from 'tap';
+import { PutParameterCommand } from '@aws-sdk/client-ssm';
+import t, { type Test } from 'tap';
 import type { Failure } from '../../../contract/causes.ts';
+import { infrastructurePath } from '../../../contract/names.ts';
+import { startMoto } from '../../../local/moto.ts';
 import { attach, deploy, plan, rollback } from '../../../pipeline/rollout/deploy.ts';
+import { readPace } from '../../../pipeline/rollout/pace.ts';
 import { readFleetStatus } from '../../../pipeline/rollout/status.ts';
-import { openRolloutLab, place, type RolloutLab } from '../../support/rollout.ts';
+import { openRolloutLab as openLab, type RolloutLab } from '../../support/rollout.ts';
+
+const moto = await startMoto();
+t.teardown(moto.stop);
+const openRolloutLab = (t: Test, options: Parameters<typeof openLab>[1] = {}) => openLab(t, { moto, ...options });
 
 const newest = { release: undefined, despite: [] };
-const status = ({ clients }: RolloutLab) => readFleetStatus(clients, place, new Date(), new AbortController().signal);
+const status = ({ clients, place }: RolloutLab) => readFleetStatus(clients, place, new Date(), new AbortController().signal);
 /** The code and the sentence that it ends with. */
 const failing = async (work: Promise<unknown>): Promise<string> => {
   const failure = await work.then(
@@ -20,7 +28,7 @@ const failing = async (work: Promise<unknown>): Promise<string> => {
   return `${failure.code}: ${failure.message}`;
 };
 /** A lab in which release 1 is live. */
-const liveLab = async (t: Parameters<typeof openRolloutLab>[0], options: Parameters<typeof openRolloutLab>[1] = {}) => {
+const liveLab = async (t: Test, options: Parameters<typeof openRolloutLab>[1] = {}) => {
   const lab = await openRolloutLab(t, options);
   await lab.release();
   await deploy(lab.context, newest);
@@ -55,7 +63,7 @@ t.test('a rolling deploy replaces every instance and moves the labels; the dry r
   t.ok(after.instances.every(({ ageSeconds }) => ageSeconds !== undefined && ageSeconds < 60));
 });
 
-t.test('S47, N05: a host that can never boot it: rolled back at once, with its cause; the old release serves', async (t) => {
+t.test('S47, N05, T15: a host that can never boot it: rolled back at once, with its cause; the old release serves', async (t) => {
   const lab = await liveLab(t);
   const before = await status(lab);
   const release = await lab.release({ says: dead });
@@ -73,7 +81,7 @@ t.test('S47, N05: a host that can never boot it: rolled back at once, with its c
   );
 });
 
-t.test('S48: smoke that fails in the bake: rolled back, waited for, its own cause', async (t) => {
+t.test('S48, T07: smoke that fails in the bake: rolled back, waited for, its own cause', async (t) => {
   const lab = await liveLab(t, { secondMs: 1_000, pace: { bakeMs: 4_000 } });
   await lab.release();
   const deploying = failing(deploy(lab.context, newest));
@@ -106,7 +114,7 @@ t.test('N07, F55: smoke that fails after the bake: a new refresh to the live rel
   t.match(await status(lab), { live: 1, runs: { release: 1 }, serving: 2 });
 });
 
-t.test('S49, F52: two deploys in the same second: one refresh, the other is busy in less than 2 s', async (t) => {
+t.test('S49, F52, T03: two deploys in the same second: one refresh, the other is busy in less than 2 s', async (t) => {
   const lab = await liveLab(t);
   await lab.release();
   const before = performance.now();
@@ -169,7 +177,7 @@ t.test('F51: an interrupted deploy goes on without its command; wait finishes it
   t.match(await attach(lab.context), { outcome: 'live', release: 2, seconds: 0 }, 'and again says so');
 });
 
-t.test('N06: the deploying client dies and an alarm fires: Auto Scaling rolls back, wait from elsewhere reports it', async (t) => {
+t.test('N06, T11: the deploying client dies and an alarm fires: Auto Scaling rolls back, wait from elsewhere reports it', async (t) => {
   const lab = await liveLab(t, { alarms: ['boots'], secondMs: 300 });
   await lab.release();
   const stop = new AbortController();
@@ -237,7 +245,7 @@ t.test('N10: a base version that moves during a deploy waits for the next one, a
 t.test('F56: a live release that could not be booted again stops a deploy before anything is started', async (t) => {
   const lab = await liveLab(t);
   await lab.release();
-  const { releases } = await (await import('../../../pipeline/rollout/facts.ts')).readSituation(lab.clients, place, lab.context.signal);
+  const { releases } = await (await import('../../../pipeline/rollout/situation.ts')).readSituation(lab.clients, lab.place, lab.context.signal);
   const record = releases.find((stored) => 'record' in stored)?.record;
   await lab.clients.s3.send(new DeleteObjectCommand({ Bucket: record?.artifact.bucket, Key: record?.artifact.key, VersionId: record?.artifact.versionId }));
   const before = lab.gateway.calls.length;
@@ -245,7 +253,7 @@ t.test('F56: a live release that could not be booted again stops a deploy before
   t.notOk(lab.gateway.calls.slice(before).some(({ action }) => /^(Start|Update|Resume)/.test(action)));
 });
 
-t.test('S50: a throttled watch slows down and goes on; a throttled watch fails no release', async (t) => {
+t.test('S50, T10: a throttled watch slows down and goes on; a throttled watch fails no release', async (t) => {
   const lab = await liveLab(t, { secondMs: 200 });
   await lab.release();
   const deploying = deploy(lab.context, newest);
@@ -293,4 +301,41 @@ t.test('an unknown release, and a refresh that somebody else runs', async (t) =>
   t.match(await failing(deploy(lab.context, { ...newest, release: 9 })), /^RELEASE_MISSING: .*release 9/);
   await lab.clients.autoScaling.send(new StartInstanceRefreshCommand({ AutoScalingGroupName: lab.infrastructure.autoScalingGroup }));
   t.match(await failing(deploy(lab.context, newest)), /^DEPLOY_BUSY: .*template version unknown/);
+});
+
+t.test('T15: at the pace of AWS a permanent cause is undone less than 15 s after the console shows it', async (t) => {
+  const lab = await liveLab(t);
+  await lab.release({ says: dead });
+  const atMs = new Map<string, number>();
+  const say = ({ event }: { event: string }) => void (atMs.has(event) || atMs.set(event, performance.now()));
+  const { pollMs } = readPace({});
+  await failing(deploy({ ...lab.context, say, pace: { ...lab.context.pace, pollMs } }, newest));
+  // The instance is launched after this, and says it at once.
+  const seconds = ((atMs.get('undo') ?? Number.POSITIVE_INFINITY) - (atMs.get('started') ?? 0)) / 1_000;
+  t.ok(seconds < 15, `undone ${seconds.toFixed(1)} s after the start`);
+  t.comment(`undone ${seconds.toFixed(1)} s after the start of the refresh, looking every ${pollMs} ms`);
+});
+
+t.test('T05: a rollout in which nothing happens ends at its deadline, and is no success', async (t) => {
+  const lab = await liveLab(t, { secondMs: 1_000 });
+  await lab.release({ says: 'boots, and says nothing more' });
+  const stop = new AbortController();
+  const deploying = failing(deploy({ ...lab.context, signal: stop.signal }, newest));
+  while (!lab.events.some(({ event }) => event === 'progress')) await new Promise((resolve) => setTimeout(resolve, 5));
+  stop.abort();
+  await deploying;
+  t.match(await failing(attach({ ...lab.context, pace: { ...lab.context.pace, patienceMs: 300 } })), /^DEPLOY_TIMEOUT: the deploy of release 2/);
+  t.match(await status(lab), { live: 1, serving: 2, refresh: { isUnderWay: true } });
+});
+
+t.test('a document of a newer schema, in the middle of a deploy and before it', async (t) => {
+  const lab = await liveLab(t, { secondMs: 200 });
+  await lab.release();
+  const deploying = deploy(lab.context, newest);
+  while (!lab.events.some(({ event }) => event === 'progress')) await new Promise((resolve) => setTimeout(resolve, 5));
+  const Value = JSON.stringify({ ...lab.infrastructure, schemaVersion: 2 });
+  await lab.clients.ssm.send(new PutParameterCommand({ Name: infrastructurePath(lab.place), Value, Type: 'String', Overwrite: true }));
+  t.match(await deploying, { outcome: 'live', release: 2 }, 'what has begun goes by what it read');
+  const refused = /^INFRASTRUCTURE_INVALID: .*schemaVersion/;
+  for (const work of [deploy(lab.context, newest), rollback(lab.context, undefined), attach(lab.context), status(lab)]) t.match(await failing(work), refused);
 });
