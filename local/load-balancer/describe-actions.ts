@@ -18,7 +18,15 @@ export function createService({ settings, group, loadBalancerArn, host, security
   const targetGroups = (params: Params): Result => {
     const isAsked = isNamed(params, { TargetGroupArns: group.arn, Names: name });
     if (!isAsked) throw new ServiceError('TargetGroupNotFound', 'One or more target groups not found');
-    const target = { TargetGroupArn: group.arn, TargetGroupName: name, Protocol: 'HTTP', ProtocolVersion: 'HTTP1', Port: port, TargetType: 'instance' };
+    const target = {
+      TargetGroupArn: group.arn,
+      TargetGroupName: name,
+      Protocol: 'HTTP',
+      ProtocolVersion: 'HTTP1',
+      Port: port,
+      TargetType: 'instance',
+      IpAddressType: 'ipv4',
+    };
     const checks = {
       HealthCheckEnabled: true,
       HealthCheckProtocol: 'HTTP',
@@ -42,6 +50,7 @@ export function createService({ settings, group, loadBalancerArn, host, security
       DNSName: host,
       Type: 'application',
       Scheme: 'internal',
+      IpAddressType: 'ipv4',
       SecurityGroups: securityGroups,
     };
     return { LoadBalancers: [{ ...balancer, State: { Code: 'active' } }] };
