@@ -5,7 +5,7 @@ import t from 'tap';
 import { buildForGuest } from '../image/guest/artifact.ts';
 import { openLab } from '../image/guest/lab.ts';
 import { needsGuest } from '../image/guest/missing.ts';
-import { agentUnit, bootShop, type Released, startAutoScaling } from '../image/shop.ts';
+import { agentUnit, bootShop, exposeAutoScaling, type Released } from '../image/shop.ts';
 import { startCloud } from '../support/cloud.ts';
 import { startFaultingProxy } from '../support/faulting-proxy.ts';
 
@@ -23,7 +23,7 @@ if (needsGuest(t)) {
   });
   const userData = await cloud.releaseBuilt(appDir, {});
   const proxy = await startFaultingProxy(t, cloud.endpoint);
-  const released: Released = { cloud, appDir, userData, proxy, endpoint: await lab.expose(proxy.url), autoScaling: await startAutoScaling(t, lab) };
+  const released: Released = { cloud, appDir, userData, proxy, endpoint: await lab.expose(proxy.url), autoScaling: await exposeAutoScaling(t, lab) };
   const seen: { readonly pid1ToReadyMs: number; readonly oursMs: number }[] = [];
   for (let round = 0; round <= rounds; round++) {
     await t.test(round === 0 ? 'a first boot, not counted' : `boot ${round}`, async (t) => {

@@ -63,6 +63,7 @@ if (needsGuest(t)) {
       ['GetParameter', 'GetParameters'],
     );
     t.match(await shop.status(), { state: 'ready', release: 1, restarts: 0 });
+    t.same(shop.asked(), ['complete launch CONTINUE'], 'an instance is launched once, however often it boots');
   });
 
   t.test('the sealed image holds no state: two instances are two, and no secret of the bake is in it', async (t) => {

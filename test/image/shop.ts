@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { AgentEvent } from '../../contract/events.ts';
 import type { Readiness, Status } from '../../contract/status.ts';
 import type { UserData } from '../../contract/user-data.ts';
-import { startGateway } from '../../local/gateway.ts';
+import { startAutoScaling } from '../support/auto-scaling.ts';
 import { type Cloud, startCloud } from '../support/cloud.ts';
 import { type FaultingProxy, startFaultingProxy } from '../support/faulting-proxy.ts';
 import { get } from '../support/launched.ts';
@@ -52,8 +52,8 @@ export type Released = {
   readonly userData: UserData;
   readonly proxy: FaultingProxy;
   readonly endpoint: string;
-  /** Auto Scaling that takes whatever is said of a hook. */
-  readonly autoScaling: string;
+  /** Auto Scaling that takes whatever is said of a hook, at a URL for instances. */
+  readonly autoScaling: { readonly endpoint: string; readonly asked: (instance: string) => readonly string[] };
 };
 
 /** A release of the app in a cloud of its own, whose requests are seen: one artifact for all tests. */
@@ -64,7 +64,7 @@ export async function release(t: Test, lab: Lab, config: Readonly<Record<string,
   const { appDir } = await buildForGuest(t.testdir(), { files: { 'shop.py': source }, settings });
   const userData = await cloud.releaseBuilt(appDir, values);
   const proxy = await startFaultingProxy(t, cloud.endpoint);
-  return { cloud, appDir, userData, proxy, endpoint: await lab.expose(proxy.url), autoScaling: await startAutoScaling(t, lab) };
+  return { cloud, appDir, userData, proxy, endpoint: await lab.expose(proxy.url), autoScaling: await exposeAutoScaling(t, lab) };
 }
 
 export type Shop = {
@@ -79,6 +79,8 @@ export type Shop = {
   /** Resolves with the milliseconds from PID 1's start to ready. */
   readonly untilReady: () => Promise<number>;
   readonly status: () => Promise<Status>;
+  /** What was asked of Auto Scaling for this instance, in short: `complete launch CONTINUE`. */
+  readonly asked: () => readonly string[];
   /** Runs a line of shell as the app does. */
   readonly asApp: (line: string) => Promise<{ readonly end: number; readonly said: string }>;
 };
@@ -90,16 +92,15 @@ type ShopOptions = {
   readonly files?: Readonly<Record<string, string>>;
 };
 
-export async function startAutoScaling(t: Test, lab: Lab): Promise<string> {
-  const { endpoint, stop } = await startGateway({ owned: { autoscaling: { service: () => ({}), dialect: 'query' } }, rest: 'http://127.0.0.1:9' });
-  t.teardown(stop);
-  return lab.expose(endpoint);
+export async function exposeAutoScaling(t: Test, lab: Lab): Promise<Released['autoScaling']> {
+  const { endpoint, asked } = await startAutoScaling(t);
+  return { endpoint: await lab.expose(endpoint), asked };
 }
 
 /** Boots the image with this release's user data. Only the endpoints of the lab are added to it. */
 export async function bootShop(t: Test, lab: Lab, { userData, endpoint, autoScaling }: Released, options: ShopOptions = {}): Promise<Shop> {
   const instance = await launchInstance(t, lab, { userData: options.userData ?? userData });
-  const environment = Object.entries({ AWS_ENDPOINT_URL: endpoint, AWS_ENDPOINT_URL_AUTO_SCALING: autoScaling, ...options.environment });
+  const environment = Object.entries({ AWS_ENDPOINT_URL: endpoint, AWS_ENDPOINT_URL_AUTO_SCALING: autoScaling.endpoint, ...options.environment });
   const dropIn = `[Service]\n${environment.map(([name, value]) => `Environment='${name}=${value}'\n`).join('')}`;
   const files = { '/etc/systemd/system/pinion-agent.service.d/lab.conf': dropIn, ...options.files };
   const { root } = await sealedImage();
@@ -123,6 +124,7 @@ export async function bootShop(t: Test, lab: Lab, { userData, endpoint, autoScal
       return entry.atMs - guest.startedAtMs;
     },
     status: async () => JSON.parse((await guest.exec(['pinion-agent', 'status', '--json'])).stdout),
+    asked: () => autoScaling.asked(instance.id),
     async asApp(line) {
       const response = await fetch(`${host}:8000/run`, { method: 'POST', body: line, headers: { connection: 'close' } });
       return (await response.json()) as { end: number; said: string };

@@ -3,7 +3,7 @@ import t from 'tap';
 import type { AgentEvent } from '../../contract/events.ts';
 import { eventually } from '../support/eventually.ts';
 import { get } from '../support/launched.ts';
-import type { Guest } from './guest/guest.ts';
+import { notice, spot, targetState } from '../support/member.ts';
 import { openLab } from './guest/lab.ts';
 import { needsGuest } from './guest/missing.ts';
 import { startLoad } from './load.ts';
@@ -30,13 +30,29 @@ if (needsGuest(t)) {
   const healthIntervalMs = 500;
   const userData = { ...released.userData, times: { ...released.userData.times, healthIntervalMs } };
 
-  const orders = {
-    stop: (guest: Guest) => guest.ask(['systemctl', 'stop', 'pinion-health.socket'], { timeoutMs: 60_000 }),
-    reboot: (guest: Guest) => guest.reboot(),
-    poweroff: (guest: Guest) => guest.poweroff(),
+  const leave = async ({ guest, instance, asked }: Shop, path: string, value: string) => {
+    instance.imds.set(path, value);
+    if (path === spot) {
+      await eventually(
+        () => guest.unit(agentUnit),
+        ({ StatusText }) => StatusText?.startsWith('stopped') === true,
+      );
+      // The group notices it too, sooner or later.
+      instance.imds.set(targetState, 'Terminated');
+    }
+    await eventually(asked, (calls) => calls.includes('complete terminate CONTINUE'));
   };
+  const orders: Readonly<Record<string, (shop: Shop) => Promise<unknown>>> = {
+    stop: ({ guest }) => guest.ask(['systemctl', 'stop', 'pinion-health.socket'], { timeoutMs: 60_000 }),
+    reboot: ({ guest }) => guest.reboot(),
+    poweroff: ({ guest }) => guest.poweroff(),
+    'scale-in': (shop) => leave(shop, targetState, 'Terminated'),
+    'Spot interruption': (shop) => leave(shop, spot, notice),
+  };
+  const ids: Readonly<Record<string, string>> = { 'scale-in': 'S33, S42', 'Spot interruption': 'S33, F36' };
   for (const [name, order] of Object.entries(orders)) {
-    t.test(`S33: a ${name} under load: not ready first, everything served until the balancer has let go, then the end`, async (t) => {
+    const isLeaving = name in ids;
+    t.test(`${ids[name] ?? 'S33'}: a ${name} under load: not ready first, everything served until the balancer has let go, then the end`, async (t) => {
       const shop = await bootShop(t, lab, released, { userData });
       const { guest, url, health } = shop;
       await shop.untilReady();
@@ -45,7 +61,7 @@ if (needsGuest(t)) {
       const slow = get(`${url}/slow?seconds=2`);
       await load.more(50);
       const orderedAtMs = performance.now();
-      const ending = order(guest);
+      const ending = order(shop);
       await eventually(
         () => check(health),
         (status) => status !== 200,
@@ -60,7 +76,14 @@ if (needsGuest(t)) {
       await ending;
       const tookMs = performance.now() - orderedAtMs;
       t.ok(tookMs < 30_000, `it took ${Math.round(tookMs)} ms, the unit's stop time-out is 30 s and more`);
-      if (name === 'poweroff') await guest.start();
+      if (isLeaving) {
+        t.same(shop.asked(), ['complete launch CONTINUE', 'complete terminate CONTINUE']);
+        t.match(await guest.unit(agentUnit), { ActiveState: 'active', NRestarts: '0' }, 'the agent stays');
+        t.match(await shop.readyz(), { status: 503, body: { state: 'stopped' } }, 'and answers until the power goes');
+        await guest.poweroff();
+        for (const path of [targetState, spot]) shop.instance.imds.set(path, undefined);
+      }
+      if (name === 'poweroff' || isLeaving) await guest.start();
       // The journal counts boots back from the newest one that wrote to it: this one must have.
       await guest.settled();
       const boot = name === 'stop' ? '0' : '-1';

@@ -1,14 +1,11 @@
 /** An instance in an Auto Scaling group: the real agent, its metadata service, and an Auto Scaling that answers as a test says. */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import type { Limits } from '../../agent/limits.ts';
 import type { UserData } from '../../contract/user-data.ts';
 import { startImds } from '../../local/imds.ts';
-import { answerCall, type Call, ServiceError } from '../../local/wire/query.ts';
+import { ServiceError } from '../../local/wire/query.ts';
 import { agentProcess } from './agent.ts';
+import { startAutoScaling } from './auto-scaling.ts';
 import { type Cloud, region, startCloud } from './cloud.ts';
 import { freePort } from './free-port.ts';
 import { limited, released } from './launched.ts';
@@ -30,40 +27,6 @@ export async function startMember(t: Pick<Test, 'teardown'>): Promise<Member> {
 export const notYet = () => new ServiceError('ValidationError', `No active Lifecycle Action found with instance ID ${instance}`);
 export const throttled = () => new ServiceError('Throttling', 'Rate exceeded');
 export const denied = () => new ServiceError('AccessDenied', 'User is not authorized to perform this action', 403);
-
-/** What was asked of Auto Scaling, in short: `complete launch CONTINUE`, `heartbeat launch`. */
-const short = ({ action, params }: Call) =>
-  action === 'RecordLifecycleActionHeartbeat'
-    ? `heartbeat ${params.LifecycleHookName}`
-    : `complete ${params.LifecycleHookName} ${params.LifecycleActionResult}`;
-
-/** Auto Scaling's two lifecycle actions; `answer` gives the error of a call, or none when it is taken. */
-async function startAutoScaling(t: Test) {
-  const calls: Call[] = [];
-  const taken: string[] = [];
-  const group = { answer: (_call: string): ServiceError | undefined => undefined };
-  const server = createServer(async (request, response) => {
-    const { status, headers, body } = await answerCall(
-      (call) => {
-        calls.push(call);
-        const error = group.answer(short(call));
-        if (error !== undefined) throw error;
-        taken.push(short(call));
-        return {};
-      },
-      await text(request),
-      'query',
-    );
-    response.writeHead(status, headers).end(body);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return Object.assign(group, { calls, taken, asked: () => calls.map(short), endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-}
 
 /** What a test is about: the cloud with the released app that the instance boots. */
 export type Member = { readonly cloud: Cloud; readonly app: Awaited<ReturnType<typeof released>> };
