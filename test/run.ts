@@ -9,7 +9,7 @@ import { cases } from '../local/rehearsal/cases.ts';
 import { imageVariable } from './image/guest/image.ts';
 import { missingForGuests } from './image/guest/missing.ts';
 import { coveredLines } from './support/coverage.ts';
-import { type Ended, run, runFiles } from './support/run-files.ts';
+import { run, runFiles } from './support/run-files.ts';
 import { addReports, emptyReport, type Report, readTap } from './support/tap-report.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -37,11 +37,17 @@ const tap =
   (files: readonly string[], nodeArgs: readonly string[] = [], atOnce?: number): Lane =>
   async () => {
     let report = emptyReport;
-    const onEnd = (file: string, { stdout, stderr, end }: Ended) => {
+    const times: (readonly [file: string, seconds: number])[] = [];
+    const onEnd: Parameters<typeof runFiles>[2] = (file, { stdout, stderr, end, seconds }) => {
       report = addReports(report, readTap(file, stdout, stderr, end));
+      times.push([file, seconds]);
     };
     await runFiles(files, nodeArgs, onEnd, atOnce);
-    return report;
+    const slowest = times.toSorted(([, a], [, b]) => b - a).slice(0, 12);
+    return {
+      ...report,
+      note: `slowest: ${slowest.map(([file, seconds]) => `${file.replace(/^test\/|\.test\.ts$/g, '')} ${seconds.toFixed(0)} s`).join(', ')}`,
+    };
   };
 
 const withCoverage =
@@ -53,7 +59,10 @@ const withCoverage =
       const report = await tap(files, [`--import=${hook}`])();
       const { covered, all } = coveredLines(folder);
       const percent = ((100 * covered) / all).toFixed(1);
-      return { ...report, note: `${percent} % of ${all} lines of code ran inside the tests (agents and commands that they start are not counted)` };
+      return {
+        ...report,
+        note: `${report.note}; ${percent} % of ${all} lines of code ran inside the tests (agents and commands that they start are not counted)`,
+      };
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

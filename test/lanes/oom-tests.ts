@@ -12,7 +12,7 @@ import { serveMetadata } from '../image/guest/instance.ts';
 import { openLab } from '../image/guest/lab.ts';
 import { bootMachine } from '../image/guest/machine.ts';
 import { makeTapNetwork } from '../image/guest/tap-network.ts';
-import { agentUnit, appUnit } from '../image/shop.ts';
+import { agentUnit, appUnit, exposeAutoScaling } from '../image/shop.ts';
 import { region, startCloud } from '../support/cloud.ts';
 import { eventually } from '../support/eventually.ts';
 import { get } from '../support/launched.ts';
@@ -62,7 +62,11 @@ const network = await makeTapNetwork(lab);
 t.teardown(() => network.remove());
 const { imds } = await serveMetadata(t, lab, network, { userData: modest });
 // What it has of the lab: the endpoint, patience, and a bound of the app's memory that is soon reached.
-const environment = { AWS_ENDPOINT_URL: await lab.expose(cloud.endpoint), PINION_LIMITS: JSON.stringify(limits) };
+const environment = {
+  AWS_ENDPOINT_URL: await lab.expose(cloud.endpoint),
+  AWS_ENDPOINT_URL_AUTO_SCALING: (await exposeAutoScaling(t, lab)).endpoint,
+  PINION_LIMITS: JSON.stringify(limits),
+};
 const variables = Object.entries(environment).map(([name, value]) => `Environment='${name}=${value}'\n`);
 const dropIns = {
   [agentUnit]: `[Service]\n${variables.join('')}WatchdogSec=300s\nTimeoutStartSec=300s\n`,

@@ -17,22 +17,24 @@ for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 
 
 /** What a program said, and its exit status or the signal that ended it. */
 export type Ended = { readonly stdout: string; readonly stderr: string; readonly end: number | string };
+type Timed = Ended & { readonly seconds: number };
 
 /** Runs a program to its end, at most for so long; it ends with this process. */
-export async function run(command: string, args: readonly string[], folder = root, seconds = fileSeconds): Promise<Ended> {
+export async function run(command: string, args: readonly string[], folder = root, seconds = fileSeconds): Promise<Timed> {
+  const startedAt = performance.now();
   const env = { ...process.env, TAP_TIMEOUT: String(seconds) };
   const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1000 * (seconds + 10), killSignal: 'SIGKILL' });
   running.add(child);
   const [stdout, stderr, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   running.delete(child);
-  return { stdout, stderr, end: code ?? signal };
+  return { stdout, stderr, end: code ?? signal, seconds: (performance.now() - startedAt) / 1_000 };
 }
 
 /** Test files, `atOnce` of them side by side, without tap's own runner: that puts variables of its own into every process that a test starts. */
 export async function runFiles(
   files: readonly string[],
   nodeArgs: readonly string[],
-  onEnd: (file: string, ended: Ended) => void,
+  onEnd: (file: string, ended: Timed) => void,
   atOnce = availableParallelism(),
 ): Promise<void> {
   const left = [...files];
