@@ -6,6 +6,7 @@ import type { Group } from './group.ts';
 import { onGroups, onNewGroups } from './group-actions.ts';
 import type { World } from './instance.ts';
 import { onInstances, onMembers } from './instance-actions.ts';
+import { describingPolicies, onPolicies } from './policies.ts';
 import { look, type Sources, stepOn } from './reconcile.ts';
 import { onRefreshes } from './refresh-actions.ts';
 import { type Account, type Handler, notImplemented, onGroup } from './requests.ts';
@@ -37,8 +38,10 @@ export type AutoScaling = {
   stop(): Promise<void>;
 };
 
-const eachOnGroup = Object.entries({ ...onGroups, ...onMembers, ...onRefreshes }).map(([action, handle]) => [action, onGroup(handle)]);
-const handlers: ReadonlyMap<string, Handler> = new Map(Object.entries({ ...describing, ...onNewGroups, ...onInstances, ...Object.fromEntries(eachOnGroup) }));
+const eachOnGroup = Object.entries({ ...onGroups, ...onMembers, ...onPolicies, ...onRefreshes }).map(([action, handle]) => [action, onGroup(handle)]);
+const handlers: ReadonlyMap<string, Handler> = new Map(
+  Object.entries({ ...describing, ...describingPolicies, ...onNewGroups, ...onInstances, ...Object.fromEntries(eachOnGroup) }),
+);
 
 /** The whole of Auto Scaling that the CLI, the agent and the Terraform provider use; its rules are in autoscaling.md. */
 export function createAutoScaling({ launcher, targetGroups, timers, say = () => {}, ...sources }: AutoScalingOptions): AutoScaling {

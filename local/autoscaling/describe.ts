@@ -25,7 +25,11 @@ const describeGroup = (group: Group) => ({
   ...{ AutoScalingGroupName: group.name, AutoScalingGroupARN: group.arn, LaunchTemplate: template(group.template), CreatedTime: group.createdAt },
   ...{ MinSize: group.sizes.min, MaxSize: group.sizes.max, DesiredCapacity: group.sizes.desired, DefaultCooldown: group.defaultCooldownS },
   ...{ AvailabilityZones: group.zones, VPCZoneIdentifier: group.subnets, LoadBalancerNames: [], TargetGroupARNs: group.targetGroups },
-  ...{ TrafficSources: group.targetGroups.map((arn) => ({ Identifier: arn, Type: 'elbv2' })), EnabledMetrics: [] },
+  ...{
+    TrafficSources: group.targetGroups.map((arn) => ({ Identifier: arn, Type: 'elbv2' })),
+    EnabledMetrics: [...group.metrics].map((Metric) => ({ Metric, Granularity: '1Minute' })),
+  },
+  InstanceMaintenancePolicy: group.maintenance && { MinHealthyPercentage: group.maintenance.min, MaxHealthyPercentage: group.maintenance.max },
   ...{ HealthCheckType: group.healthCheckType, HealthCheckGracePeriod: group.gracePeriodS, DefaultInstanceWarmup: group.defaultWarmupS },
   ...{ TerminationPolicies: group.terminationPolicies, NewInstancesProtectedFromScaleIn: group.protectsNew, CapacityRebalance: false },
   Instances: [...group.members.values()].map((member) => describeMember(group, member)),

@@ -7,7 +7,11 @@ import { activeRefresh } from './refresh.ts';
 import { type Account, flag, type GroupHandler, groupOf, type Handler, integer, invalid, refuse, structure, structures, templateOf } from './requests.ts';
 
 const processes = 'Launch Terminate AddToLoadBalancer AlarmNotification AZRebalance HealthCheck InstanceRefresh ReplaceUnhealthy ScheduledActions'.split(' ');
-const elsewhere = ['LaunchConfigurationName', 'MixedInstancesPolicy', 'InstanceId', 'InstanceMaintenancePolicy', 'LoadBalancerNames', 'MaxInstanceLifetime'];
+const elsewhere = ['LaunchConfigurationName', 'MixedInstancesPolicy', 'InstanceId', 'LoadBalancerNames', 'MaxInstanceLifetime'];
+
+const groupMetrics = 'MinSize MaxSize DesiredCapacity InServiceInstances PendingInstances StandbyInstances TerminatingInstances TotalInstances'
+  .split(' ')
+  .map((metric) => `Group${metric}`);
 
 /** Throws ValidationError. */
 function checkSizes({ min, max, desired }: Sizes): void {
@@ -24,9 +28,20 @@ function changeSettings(group: Group, params: Params): void {
   group.subnets = textOf(params, 'VPCZoneIdentifier') ?? group.subnets;
   if (listOf(params, 'AvailabilityZones').length > 0) group.zones = listOf(params, 'AvailabilityZones');
   if (listOf(params, 'TerminationPolicies').length > 0) group.terminationPolicies = listOf(params, 'TerminationPolicies');
+  const maintenance = structure(params, 'InstanceMaintenancePolicy');
+  if (maintenance !== undefined) group.maintenance = maintenanceOf(maintenance);
   // -1 takes the default warm-up away again.
   const warmup = integer(params, 'DefaultInstanceWarmup', -1);
   if (warmup !== undefined) group.defaultWarmupS = warmup < 0 ? undefined : warmup;
+}
+
+/** Both -1 take the policy away (API Reference, InstanceMaintenancePolicy). Throws ValidationError. */
+function maintenanceOf(params: Params): Group['maintenance'] {
+  const [min = -1, max = -1] = [integer(params, 'MinHealthyPercentage', -1, 100), integer(params, 'MaxHealthyPercentage', -1, 200)];
+  if (min === -1 && max === -1) return undefined;
+  if (min < 0 || max < 100 || max - min > 100)
+    throw invalid(`MinHealthyPercentage ${min} and MaxHealthyPercentage ${max} are not 0 to 100 and 100 to 200, 100 apart at most.`);
+  return { min, max };
 }
 
 function putHook(group: Group, params: Params): void {
@@ -52,6 +67,12 @@ function processesOf(params: Params): readonly string[] {
   const unknown = named.find((name) => !processes.includes(name));
   if (unknown !== undefined) throw invalid(`Invalid process type ${unknown}`);
   return named.length === 0 ? processes : named;
+}
+
+/** Without names it is all of them (API Reference, EnableMetricsCollection; those of warm pools left out). */
+function metricsOf(params: Params): readonly string[] {
+  const named = listOf(params, 'Metrics');
+  return named.length === 0 ? groupMetrics : named;
 }
 
 const completed = (result: HookResult): string => `Lifecycle Action Completed with ${result} Result`;
@@ -80,7 +101,19 @@ async function create(account: Account, params: Params): Promise<Group> {
     ...{ name, arn: `arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:${randomUUID()}:autoScalingGroupName/${name}`, createdAt: new Date() },
     ...{ sizes, template: asked, targetGroups, healthCheckType: 'EC2', gracePeriodS: 0, defaultCooldownS: 300, defaultWarmupS: undefined },
     ...{ protectsNew: false, zones: ['eu-west-1a'], subnets: '', terminationPolicies: ['Default'], members: new Map(), hooks: new Map() },
-    ...{ suspended: new Set<string>(), tags: new Map(), activities: [], refreshes: [], toReplace: 0, launches: 0, launchNotBeforeMs: 0, isDeleting: false },
+    ...{
+      suspended: new Set<string>(),
+      tags: new Map(),
+      policies: new Map(),
+      metrics: new Set<string>(),
+      maintenance: undefined,
+      activities: [],
+      refreshes: [],
+      toReplace: 0,
+      launches: 0,
+      launchNotBeforeMs: 0,
+      isDeleting: false,
+    },
     request: at(`a user request created an AutoScalingGroup changing the desired capacity from 0 to ${sizes.desired}.`),
   };
   changeSettings(group, params);
@@ -174,6 +207,10 @@ export const onGroups: Readonly<Record<string, GroupHandler>> = {
     activeAction(group, wantedAction(params)).settle(result, completed(result));
   },
   RecordLifecycleActionHeartbeat: (group, params) => activeAction(group, wantedAction(params)).beat(),
-  EnableMetricsCollection() {},
-  DisableMetricsCollection() {},
+  EnableMetricsCollection({ metrics }, params) {
+    for (const metric of metricsOf(params)) metrics.add(metric);
+  },
+  DisableMetricsCollection({ metrics }, params) {
+    for (const metric of metricsOf(params)) metrics.delete(metric);
+  },
 };

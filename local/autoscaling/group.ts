@@ -3,6 +3,7 @@ import type { InstanceId } from '../../contract/names.ts';
 import type { Launched } from '../fleet/launcher.ts';
 import type { TargetHealth } from '../load-balancer/target-group.ts';
 import type { Action, Hook } from './hooks.ts';
+import type { Policy } from './policies.ts';
 import type { Refresh } from './refresh.ts';
 
 export type LifecycleState =
@@ -77,6 +78,11 @@ export type Group = {
   readonly hooks: Map<string, Hook>;
   readonly suspended: Set<string>;
   readonly tags: Map<string, Tag>;
+  readonly policies: Map<string, Policy>;
+  /** Of the group itself, which are sent to CloudWatch. */
+  readonly metrics: Set<string>;
+  /** Percentages, where it has a maintenance policy. */
+  maintenance: { readonly min: number; readonly max: number } | undefined;
   /** Oldest first. */
   readonly activities: Activity[];
   readonly refreshes: Refresh[];

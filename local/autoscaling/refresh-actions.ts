@@ -15,8 +15,8 @@ function choice<Name extends string>(params: Params, name: string, choices: read
 /** RefreshPreferences of the API Reference, with its defaults. Throws ValidationError, NotImplemented. */
 function preferencesOf(group: Group, params: Params): Preferences {
   refuse(params, 'StartInstanceRefresh', 'CheckpointPercentages', 'CheckpointDelay');
-  const min = integer(params, 'MinHealthyPercentage', 0, 100);
-  const max = integer(params, 'MaxHealthyPercentage', 100, 200);
+  const min = integer(params, 'MinHealthyPercentage', 0, 100) ?? group.maintenance?.min;
+  const max = integer(params, 'MaxHealthyPercentage', 100, 200) ?? group.maintenance?.max;
   if (max !== undefined && min === undefined) throw invalid('If you specify MaxHealthyPercentage, you must also specify MinHealthyPercentage.');
   if (max !== undefined && max - (min ?? 0) > 100)
     throw invalid('The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.');

@@ -1,11 +1,15 @@
 import {
   CreateOrUpdateTagsCommand,
+  DeletePolicyCommand,
   DeleteTagsCommand,
   DescribeAutoScalingGroupsCommand,
   DescribeAutoScalingInstancesCommand,
+  DescribeLoadBalancersCommand,
   DescribePoliciesCommand,
   DescribeTagsCommand,
+  DisableMetricsCollectionCommand,
   EnableMetricsCollectionCommand,
+  PutScalingPolicyCommand,
   paginateDescribeAutoScalingGroups,
   paginateDescribeAutoScalingInstances,
   SetDesiredCapacityCommand,
@@ -52,7 +56,28 @@ t.test('a group is described as it was made', async (t) => {
   });
   t.ok(found.CreatedTime instanceof Date);
   await client.send(new EnableMetricsCollectionCommand({ ...group, Granularity: '1Minute' }));
-  t.same((await describe()).EnabledMetrics, [], 'accepted and without effect');
+  t.equal((await describe()).EnabledMetrics?.length, 8);
+  await client.send(new DisableMetricsCollectionCommand({ ...group, Metrics: ['GroupMinSize'] }));
+  t.equal((await describe()).EnabledMetrics?.length, 7);
+});
+
+t.test('a target tracking policy and a maintenance policy are kept as they were put', async (t) => {
+  const { create, client, describe } = await openLab(t);
+  await create({ DesiredCapacity: 0, InstanceMaintenancePolicy: { MinHealthyPercentage: 100, MaxHealthyPercentage: 150 } });
+  t.same((await describe()).InstanceMaintenancePolicy, { MinHealthyPercentage: 100, MaxHealthyPercentage: 150 });
+  const none = { MinHealthyPercentage: -1, MaxHealthyPercentage: -1 };
+  await client.send(new UpdateAutoScalingGroupCommand({ ...group, InstanceMaintenancePolicy: none }));
+  t.equal((await describe()).InstanceMaintenancePolicy, undefined);
+  const TargetTrackingConfiguration = {
+    ...{ PredefinedMetricSpecification: { PredefinedMetricType: 'ASGAverageCPUUtilization' as const }, TargetValue: 60, DisableScaleIn: false },
+  };
+  const policy = { ...group, PolicyName: 'cpu' };
+  const { PolicyARN } = await client.send(new PutScalingPolicyCommand({ ...policy, PolicyType: 'TargetTrackingScaling', TargetTrackingConfiguration }));
+  const policies = async () => (await client.send(new DescribePoliciesCommand(group))).ScalingPolicies ?? [];
+  t.match(await policies(), [{ PolicyName: 'cpu', PolicyARN, PolicyType: 'TargetTrackingScaling', TargetTrackingConfiguration }]);
+  await client.send(new DeletePolicyCommand(policy));
+  t.same(await policies(), []);
+  await t.rejects(client.send(new DeletePolicyCommand(policy)), { name: 'ValidationError' });
 });
 
 t.test('what can not be is refused with the words of the service', async (t) => {
@@ -74,9 +99,9 @@ t.test('what can not be is refused with the words of the service', async (t) => 
   await t.rejects(client.send(new SetDesiredCapacityCommand({ ...group, DesiredCapacity: 21 })), {
     message: /^New SetDesiredCapacity value 21 is above max value 20/,
   });
-  await t.rejects(client.send(new DescribePoliciesCommand({})), {
+  await t.rejects(client.send(new DescribeLoadBalancersCommand({ AutoScalingGroupName: 'web' })), {
     name: 'NotImplemented',
-    message: 'NotImplemented: DescribePolicies',
+    message: 'NotImplemented: DescribeLoadBalancers',
     $metadata: { httpStatusCode: 501 },
   });
   const { AutoScalingGroups } = await client.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: ['other'] }));
