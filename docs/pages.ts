@@ -4,8 +4,9 @@ import { documentsPage } from './documents-page.ts';
 import { exitCodesPage } from './exit-codes-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { settingsPage } from './settings-page.ts';
+import { terraformMetrics } from './terraform-metrics.ts';
 
-/** The pages that are made of sources, by file name. */
+/** The pages that are made of sources, by file name in this folder. */
 export const pages: Readonly<Record<string, () => string>> = {
   'agent.md': agentPage,
   'causes.md': causesPage,
@@ -13,4 +14,5 @@ export const pages: Readonly<Record<string, () => string>> = {
   'exit-codes.md': exitCodesPage,
   'metrics.md': metricsPage,
   'settings.md': settingsPage,
+  '../terraform/environment/metrics.json': terraformMetrics,
 };
