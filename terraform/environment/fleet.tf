@@ -185,8 +185,9 @@ locals {
   auto_scaling_role = "${local.account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 }
 
-# In a key's own policy the resource * is that key.
 data "aws_iam_policy_document" "volumes_key" {
+  #checkov:skip=CKV_AWS_111:in a key's own policy the resource * is that key
+  #checkov:skip=CKV_AWS_356:in a key's own policy the resource * is that key
   statement {
     sid       = "Administration"
     actions   = local.key_administration

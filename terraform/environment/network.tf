@@ -41,7 +41,7 @@ resource "aws_vpc" "new" {
 resource "aws_default_security_group" "closed" {
   count = var.vpc == null ? 0 : 1
 
-  vpc_id = local.vpc_id
+  vpc_id = aws_vpc.new[0].id
 
   tags = { Name = "${local.name}-default-closed" }
 }
