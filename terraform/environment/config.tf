@@ -101,7 +101,7 @@ data "aws_iam_policy_document" "config_key" {
     }
 
     condition {
-      test     = "ArnLike"
+      test     = "StringLike"
       variable = "kms:EncryptionContext:PARAMETER_ARN"
       values   = [local.config_arn]
     }

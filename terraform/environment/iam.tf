@@ -164,7 +164,7 @@ data "aws_iam_policy_document" "runtime" {
     }
 
     condition {
-      test     = "ArnLike"
+      test     = "StringLike"
       variable = "kms:EncryptionContext:PARAMETER_ARN"
       values   = [local.config_arn]
     }
