@@ -166,7 +166,7 @@ const agent = {
     'see whether it is stopped or starved: ps -o pid,stat,cmd -C pinion-agent',
   ),
   ALREADY_RUNNING: permanent('{folder} is in use by {holder}', 'stop that process first, or give this one folders of its own'),
-  SETTING_INVALID: permanent('the setting {setting} is not valid: {problem}', 'correct the environment of the agent'),
+  SETTING_INVALID: permanent('the setting {setting} is not valid: {problem}', 'correct that variable of the environment'),
   HEALTH_PORT_IN_USE: permanent('the health port {address} is held by {holder}', 'stop that process, or choose another port: PINION_HEALTH_PORT'),
   CREDENTIALS_PORT_IN_USE: permanent(
     "the port for the app's credentials, {address}, is held by {holder}",
@@ -192,7 +192,10 @@ const cli = {
   AWS_DENIED: permanent('AWS denied {action} on {resource}{who}', 'use a role that may do this; docs/concepts.md says which'),
   AWS_REFUSED: permanent('AWS refused {action} on {resource}: {detail}', 'correct what the sentence names'),
   AWS_UNAVAILABLE: transient('AWS does not answer {action} on {resource}: {detail}', 'try again; check the Region and the network'),
-  INFRASTRUCTURE_MISSING: permanent('{parameter} does not exist', 'land the Terraform change first: it writes this document'),
+  INFRASTRUCTURE_MISSING: permanent(
+    '{parameter} does not exist',
+    'check --env, the account and the Region; if they are right, land the Terraform change first: it writes this document',
+  ),
   INFRASTRUCTURE_INVALID: permanent('{parameter} is not valid at {path}: {problem}', 'land the Terraform change first: it writes this document'),
   BUCKET_MISSING: permanent('the bucket {bucket} does not exist', 'land the Terraform change first: it makes the bucket'),
   BUCKET_UNVERSIONED: permanent(
@@ -234,7 +237,7 @@ const cli = {
     '{parameter}:{version} does not hold what was written: sha256 {found}, written {expected}',
     'find out who else writes this parameter, then make the release again',
   ),
-  CAUSE_UNKNOWN: permanent('{code} is not a cause; {nearest} is the nearest', 'pinion explain lists them'),
+  CAUSE_UNKNOWN: permanent('{code} is not a cause; {nearest} is the nearest', 'list them with pinion explain'),
   INTERRUPTED: transient('interrupted before the end', 'run it again: what was done is kept and used'),
 } as const;
 
@@ -257,7 +260,10 @@ const rollout = {
     'the base version {version} of {template} cannot be deployed: {problem}',
     'land the Terraform change first: it writes the base version',
   ),
-  TIMES_INVALID: permanent('the times of {parameter} do not fit each other: {problem}', 'correct them in Terraform; docs/operations.md has the inequalities'),
+  TIMES_INVALID: permanent(
+    'the times of {parameter} do not fit each other: {problem}',
+    'correct them in Terraform; docs/operations.md#times has the inequalities',
+  ),
   ALARM_MISSING: permanent('the alarm {alarm} does not exist', 'land the Terraform change first: it makes the alarms that the infrastructure document names'),
   ALARM_NOT_OK: permanent(
     'the alarm {alarm} is in {state}; Auto Scaling refuses a refresh with it',
@@ -265,12 +271,12 @@ const rollout = {
   ),
   WAY_BACK_GONE: permanent(
     'release {release}, which is live, could not be booted again: {problem}',
-    'make a new release of what it had and deploy that first, or restore what is missing',
+    'restore what is missing; or make a release that can be booted, and go to it with pinion rollback --to N',
   ),
   RELEASE_UNBOOTABLE: permanent('release {release} could not be booted: {problem}', 'make a new release, or restore what is missing'),
   NOTHING_LIVE: permanent('no release of {app} in {env} was ever live, so there is nothing to go back to', 'deploy a release that works; --to N chooses one'),
   DEPLOY_BUSY: permanent(
-    'a refresh of {group} is under way already, to {towards}; template version {unused}',
+    'a refresh of {group} is under way already, to {towards}{unused}',
     'watch it to its end with pinion wait, or end it with pinion rollback',
   ),
   ROLLED_BACK: permanent('release {release} was rolled back: {reason}', 'the earlier release serves; mend this one and release anew'),
@@ -287,7 +293,10 @@ const rollout = {
     'the deploy of release {release} did not end within {seconds} s; it goes on without this command',
     'watch it to its end with pinion wait',
   ),
-  DETACHED: transient('this command no longer watches; the deploy of release {release} goes on', 'watch it to its end with pinion wait, from anywhere'),
+  DETACHED: transient(
+    'this command no longer watches; the deploy of release {release} goes on',
+    'watch it to its end with pinion wait, from anywhere: until then nobody asks smoke or undoes it',
+  ),
   DOCTOR_FOUND: permanent('{count} of {all} checks do not hold', 'mend what is marked; most of it is in Terraform'),
   NOTHING_TO_WAIT_FOR: permanent('no deploy of {app} in {env} is under way, and none was before', 'pinion deploy starts one'),
 } as const;

@@ -99,7 +99,8 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
       const { MetricAlarms: found = [] } = await cloudWatch.send(new DescribeAlarmsCommand({ AlarmNames: [alarm] }));
       return found[0]?.StateValue;
     },
-    ...(say !== undefined && { say }),
+    // What breaks off at the end is no news.
+    ...(say !== undefined && { say: (line: string) => (signal.aborted ? undefined : say(line)) }),
   });
   const gateway = await startGateway({
     owned: {

@@ -2,7 +2,7 @@ import type { Infrastructure } from '../../contract/infrastructure.ts';
 import type { Settings } from '../../pipeline/settings.ts';
 
 /** AWS's slack, scaled from minutes to seconds; the rehearsal prints all of it. */
-export const pace = { pollMs: 500, smokeEveryMs: 250, patienceMs: 180_000, bakeMs: 1_000, stopMs: 1_000, warmUpMs: 500 } as const;
+export const pace = { pollMs: 500, smokeEveryMs: 250, patienceMs: 180_000, bakeMs: 1_000, stopMs: 1_000, warmUpMs: 500, bootMs: 3_000 } as const;
 export const smoke = { 'budget-seconds': 4 } as const;
 export const agentLimits = { ...{ probeIntervalMs: 500, restartBaseMs: 100, restartCapMs: 500, crashLoopCount: 4, connectionsEveryMs: 100 } } as const;
 

@@ -95,7 +95,7 @@ async function rehearse(): Promise<void> {
   };
   const stage = await open(undefined);
   const [held, requests, failed] = await play(stage, options.wanted);
-  if (options.keep) await keep(stage.plane, stage, options.appDir);
+  if (options.keep) await keep(stage.plane, stage);
   console.log(`rehearsal: ${held} cases hold, ${requests} requests, ${failed} failed`);
   if (held < options.wanted.size || failed > 0) process.exitCode = 1;
 }
@@ -133,12 +133,12 @@ async function play(stage: Stage, wanted: ReadonlySet<number>): Promise<readonly
   return [sums.held, sums.requests, sums.failed];
 }
 
-async function keep({ cloud, loadBalancer }: ControlPlane, { place }: Stage, appDir: string): Promise<void> {
+async function keep({ cloud, loadBalancer }: ControlPlane, { place, copyDir: appDir }: Stage): Promise<void> {
   const file = join(root, '.pinion', 'rehearsal-env');
   const environment = shellEnvironment({ endpoint: cloud.endpoint, env: place.env, appDir, runtimeFolder: '/run/pinion' });
   await writeFile(file, `${environment}export PINION_PACE='${JSON.stringify(pace)}'\n`, { mode: 0o600 });
   undo.push(() => rm(file, { force: true }));
-  console.log(`${loadBalancer.url} goes on. In a second terminal: . .pinion/rehearsal-env; npx pinion status. Ctrl-C ends it`);
+  console.log(`${loadBalancer.url} is the load balancer, and goes on. In a second terminal: . .pinion/rehearsal-env; npx pinion status. Ctrl-C ends it`);
   await new Promise((ended) => stopping.signal.addEventListener('abort', ended, { once: true }));
 }
 

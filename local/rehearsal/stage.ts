@@ -41,6 +41,8 @@ export type Stage = {
   readonly plane: ControlPlane;
   readonly load: Load;
   readonly instances: number;
+  /** The app with the smoke of the rehearsal, where the CLI reads it. */
+  readonly copyDir: string;
   /** Makes a release of a variant of the app, with a config value of its own where the app has one, and gives its number. */
   release(variant: Variant): Promise<number>;
   /** Runs the CLI for this environment with `--json`. */
@@ -131,6 +133,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   return {
     ...options,
     app,
+    copyDir: join(folder, 'good'),
     async release(variant) {
       const copy = await built(variant);
       const plain = Object.keys(app.localConfig)[0];

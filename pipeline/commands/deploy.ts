@@ -30,7 +30,7 @@ export const addRollback = (program: Command, cli: Cli): Command =>
     .option('--to <N>', 'this release', releaseNumber)
     .addHelpText('after', example('pinion --env production rollback', 'pinion --env production rollback --to 41'))
     .action(async ({ to }: { readonly to?: number }, verb: Command) => {
-      const [context, { rollback }] = await Promise.all([openRollout(verb, cli), import('../rollout/deploy.ts')]);
+      const [context, { rollback }] = await Promise.all([openRollout(verb, cli), import('../rollout/rollback.ts')]);
       cli.output.result({ verb: 'rollback', ...(await rollback(context, to)) });
     });
 
@@ -40,7 +40,7 @@ export const addWait = (program: Command, cli: Cli): Command =>
     .description('attach to the deploy that is under way, whoever started it, and bring it to its end: smoke and the way back included')
     .addHelpText('after', example('pinion --env production wait'))
     .action(async (_: object, verb: Command) => {
-      const [context, { attach }] = await Promise.all([openRollout(verb, cli), import('../rollout/deploy.ts')]);
+      const [context, { attach }] = await Promise.all([openRollout(verb, cli), import('../rollout/attach.ts')]);
       cli.output.result({ verb: 'wait', ...(await attach(context)) });
     });
 

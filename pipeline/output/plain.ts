@@ -9,6 +9,9 @@ import { deployedLine, plannedLines, rolloutLine, statusLines } from './rollout-
 
 type Stream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
+/** A line as it may be shown: what others wrote in it moves no cursor and rings no bell. */
+const safe = (line: string): string => line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+
 /** Plain lines: progress and the cause line on stderr, the result alone on stdout. On a terminal the state of a rollout is one live last line. */
 export function plainOutput(stdout: Stream, stderr: Stream): Output {
   let last = '';
@@ -16,9 +19,9 @@ export function plainOutput(stdout: Stream, stderr: Stream): Output {
     if (stderr.isTTY && last !== '') stderr.write('\r\x1b[K');
   };
   return {
-    progress: (event) => void stderr.write(`${progressLine(event)}\n`),
+    progress: (event) => void stderr.write(`${safe(progressLine(event))}\n`),
     rollout(event) {
-      const line = rolloutLine(event);
+      const line = safe(rolloutLine(event));
       if (event.event !== 'progress') {
         clear();
         stderr.write(`${line}\n`);
@@ -37,11 +40,11 @@ export function plainOutput(stdout: Stream, stderr: Stream): Output {
       clear();
       // A value goes out as it is, so that a file takes exactly its bytes; a terminal gets the line end it needs.
       if (result.verb === 'config get') stdout.write(result.value + (stdout.isTTY ? '\n' : ''));
-      else stdout.write(`${resultLines(result).join('\n')}\n`);
+      else stdout.write(`${resultLines(result).map(safe).join('\n')}\n`);
     },
     failure(report) {
       clear();
-      stderr.write(`${causeLine(report)}\n`);
+      stderr.write(`${safe(causeLine(report))}\n`);
     },
   };
 }

@@ -2,12 +2,12 @@ import { Failure } from '../../contract/causes.ts';
 import type { AppTimes } from '../../contract/times.ts';
 import type { Context } from './context.ts';
 import { type Facts, readFacts } from './facts.ts';
-import { type Ending, follow, type Running } from './follow.ts';
+import { type Ending, follow } from './follow.ts';
+import { createPatience } from './patience.ts';
 import { type Difference, differenceOf, type Plan, planDeploy } from './plan.ts';
 import { type PreflightOptions, refusal } from './preflight.ts';
-import { labelled, readSituation, type Situation } from './situation.ts';
-import { rollBackRefresh, start } from './start.ts';
-import { readTemplateVersion } from './template.ts';
+import { readSituation, type Situation } from './situation.ts';
+import { start, suspendLaunch } from './start.ts';
 import { isUnderWay } from './under-way.ts';
 
 export type DeployOptions = {
@@ -38,25 +38,28 @@ export async function deploy(context: Context, { release, despite }: DeployOptio
 
 type How = Pick<PreflightOptions, 'purpose' | 'despite'>;
 
-async function rollOut(context: Context, facts: Facts, how: How): Promise<Deployed> {
+/** Plans, starts and watches. Throws what `deploy` does. */
+export async function rollOut(context: Context, facts: Facts, how: How): Promise<Deployed> {
   const startedAtMs = performance.now();
-  const { target } = facts;
+  const { target, infrastructure, live } = facts;
   const made = decide(context, facts, how);
   for (const text of made.notes) context.say({ event: 'note', text });
   const { kind, expectedSeconds } = made;
   context.say({ event: 'plan', kind, purpose: how.purpose, release: target.release, instances: facts.group.desired, expectedSeconds });
   if (kind === 'nothing') return { outcome: 'nothing to do', release: target.release, version: made.version, seconds: 0 };
-  const { version, refreshId } = await start(context, facts, made);
+  const { version, refreshId } = await start(context, facts, made).catch((thrown) => {
+    // What was asked for may have begun, whatever came of the answer.
+    throw context.signal.aborted ? new Failure('DETACHED', { release: target.release }, { cause: thrown }) : thrown;
+  });
   context.say({ event: 'started', release: target.release, version, refresh: refreshId });
-  const { infrastructure, live } = facts;
-  const ending = await follow(context, { kind, infrastructure, release: target, version, refreshId, live, expectedSeconds });
+  const ending = await follow(context, { kind, purpose: how.purpose, infrastructure, release: target, version, refreshId, live, expectedSeconds });
   return conclude(context, { release: target.release, version, startedAtMs, purpose: how.purpose }, ending);
 }
 
 function decide({ app, pace }: Context, facts: Facts, how: How): Plan {
   const refused = refusal(facts, { ...how, app: appTimes(app.gunicorn), margins: pace });
   if (refused !== undefined) throw refused;
-  return planDeploy(facts, { ...how, smokeBudgetMs: 1_000 * app.smoke.budgetSeconds, margins: pace });
+  return planDeploy(facts, { ...how, smokeBudgetMs: 1_000 * app.smoke.budgetSeconds, bootMs: pace.bootMs, margins: pace });
 }
 
 export const appTimes = (gunicorn: { readonly keepAliveSeconds: number; readonly gracefulTimeoutSeconds: number }): AppTimes => ({
@@ -64,106 +67,42 @@ export const appTimes = (gunicorn: { readonly keepAliveSeconds: number; readonly
   gracefulTimeoutMs: 1_000 * gunicorn.gracefulTimeoutSeconds,
 });
 
-type Attempt = { readonly release: number; readonly version: number; readonly startedAtMs: number; readonly purpose: 'deploy' | 'rollback' };
+export type Attempt = { readonly release: number; readonly version: number; readonly startedAtMs: number; readonly purpose: 'deploy' | 'rollback' };
 
-/** An ending as the verb's result or its cause; what Auto Scaling can no longer undo is undone by a new refresh to the live release. */
-async function conclude(context: Context, { release, version, startedAtMs, purpose }: Attempt, ending: Ending): Promise<Deployed> {
-  const { how } = ending;
-  if (how === 'live') return { outcome: 'live', release, version, seconds: Math.round((performance.now() - startedAtMs) / 1_000) };
+/** An ending as the verb's result or its cause. What was undone must have come to the live release, wherever Auto Scaling has gone back to. */
+export async function conclude(context: Context, { release, version, startedAtMs, purpose }: Attempt, ending: Ending): Promise<Deployed> {
+  if (ending.how === 'live') return { outcome: 'live', release, version, seconds: secondsSince(startedAtMs) };
   const { by, reason } = ending;
-  if (how === 'gone') {
-    if (purpose === 'rollback') throw new Failure('ROLLBACK_FAILED', { release, reason });
-    const situation = await readSituation(context.clients, context.place, context.signal);
-    if (situation.live === undefined) throw new Failure('DEPLOY_FAILED', { release, reason: `${reason}; no release was ever live` });
-    context.say({ event: 'undo', reason, how: `the refresh is over: a new one goes to release ${situation.live.release}` });
-    await rollOut(context, await readFacts(context.clients, situation, situation.live.release, context.signal), { purpose: 'rollback', despite: [] });
+  if (purpose === 'rollback') throw new Failure('ROLLBACK_FAILED', { release, reason });
+  const failed = (code: 'ROLLED_BACK' | 'DEPLOY_FAILED', end: string) =>
+    new Failure(by === 'smoke' ? 'SMOKE_FAILED' : code, { release, reason: end === '' ? reason : `${reason}; ${end}` });
+  const patiently = createPatience(context, performance.now() + context.pace.patienceMs, (last) => last);
+  const situation = await patiently(() => readSituation(context.clients, context.place, context.signal));
+  const { live, refresh, group } = situation;
+  if (live === undefined) {
+    await patiently(() => suspendLaunch(context, group.name));
+    throw failed('DEPLOY_FAILED', 'no release was ever live; the group launches nothing more');
   }
-  throw new Failure(by === 'smoke' ? 'SMOKE_FAILED' : 'ROLLED_BACK', { release, reason: by === 'smoke' ? `${reason}; it was rolled back` : reason });
+  if (live.release === release) throw failed('DEPLOY_FAILED', 'it is the live release, so there is nothing to go back to');
+  if (isUnderWay(refresh)) throw failed('DEPLOY_FAILED', 'another refresh is under way since then, and was left alone');
+  await goBack(context, situation, live.release, reason);
+  throw failed('ROLLED_BACK', by === 'smoke' ? 'it was rolled back' : '');
 }
 
-/**
- * Goes back: undoes the refresh that runs, else deploys the release that was live last, or `to`. Throws NOTHING_LIVE, RELEASE_MISSING, and
- * what `deploy` does.
- */
-export async function rollback(context: Context, to: number | undefined): Promise<Deployed> {
-  const startedAtMs = performance.now();
-  const situation = await readSituation(context.clients, context.place, context.signal);
-  const back = to ?? wayBack(situation);
-  const { refresh, group, saved } = situation;
-  if (refresh === undefined || !isUnderWay(refresh)) {
-    context.say({ event: 'note', text: `goes back to ${describe(situation, back)}` });
-    return rollOut(context, await readFacts(context.clients, situation, back, context.signal), { purpose: 'rollback', despite: [] });
+/** Whatever serves now: the live release everywhere. Throws ROLLBACK_FAILED, DETACHED. */
+async function goBack(context: Context, situation: Situation, release: number, reason: string): Promise<void> {
+  const { clients, signal, say } = context;
+  const patiently = createPatience(context, performance.now() + context.pace.patienceMs, (last) => last);
+  try {
+    const facts = await patiently(() => readFacts(clients, situation, release, signal));
+    const how = { purpose: 'rollback', despite: [] } as const;
+    if (decide(context, facts, how).kind === 'nothing') return;
+    say({ event: 'undo', reason, how: `a new refresh goes to release ${release}` });
+    await patiently(() => rollOut(context, facts, how));
+  } catch (thrown) {
+    if (!(thrown instanceof Failure) || thrown.code === 'ROLLBACK_FAILED' || thrown.code === 'DETACHED' || signal.aborted) throw thrown;
+    throw new Failure('ROLLBACK_FAILED', { release, reason: thrown.message }, { cause: thrown });
   }
-  const running = await runningOf(context, situation);
-  const where = saved?.release === undefined ? `template version ${group.version}` : describe(situation, saved.release.number);
-  context.say({ event: 'note', text: `undoes the refresh that is under way: goes back to ${where}` });
-  // It ended meanwhile: then there is nothing to undo, and a deploy goes back.
-  if (refresh.status !== 'RollbackInProgress' && (await rollBackRefresh(context, group.name)) === 'gone') return rollback(context, back);
-  const ending = await follow(context, { ...running, undoing: { by: 'host', reason: 'pinion rollback' } });
-  if (ending.how !== 'undone')
-    throw new Failure('ROLLBACK_FAILED', { release: running.release.release, reason: 'the refresh came to its end before it could be undone' });
-  if (saved?.release?.number === back)
-    return { outcome: 'live', release: back, version: saved.number, seconds: Math.round((performance.now() - startedAtMs) / 1_000) };
-  return rollback(context, back);
 }
 
-/** The release that was live last: what is live now, unless that is what runs. */
-function wayBack({ place, releases, live, saved, refresh }: Situation): number {
-  if (live !== undefined && (live.release !== saved?.release?.number || isUnderWay(refresh))) return live.release;
-  const previous = labelled(releases, 'previous');
-  if (previous === undefined) throw new Failure('NOTHING_LIVE', place);
-  return previous.release;
-}
-
-function describe({ releases }: Situation, release: number): string {
-  const stored = releases.find((each) => each.release === release);
-  return stored !== undefined && 'record' in stored ? `release ${release} (commit ${stored.record.commit}, ${stored.record.createdAt})` : `release ${release}`;
-}
-
-/** Attaches to the deploy of this environment and brings it to its end, from anywhere. Throws NOTHING_TO_WAIT_FOR, and what `deploy` does. */
-export async function attach(context: Context): Promise<Deployed> {
-  const startedAtMs = performance.now();
-  const situation = await readSituation(context.clients, context.place, context.signal);
-  const { refresh, saved, live, group } = situation;
-  if (refresh !== undefined && isUnderWay(refresh)) {
-    const running = await runningOf(context, situation);
-    context.say({ event: 'note', text: `attached to the deploy of release ${running.release.release}` });
-    const undoing = refresh.status === 'RollbackInProgress' && { undoing: { by: 'host' as const, reason: refresh.reason ?? 'a rollback that was under way' } };
-    return conclude(context, { ...attemptOf(running), startedAtMs }, await follow(context, { ...running, ...undoing }));
-  }
-  const isOfSaved = refresh === undefined || refresh.version === undefined || refresh.version === saved?.number;
-  if (!isOfSaved || saved?.release === undefined) {
-    if (refresh === undefined) throw new Failure('NOTHING_TO_WAIT_FOR', context.place);
-    const towards = await readTemplateVersion(context.clients.ec2, situation.infrastructure.launchTemplateId, String(refresh.version), context.signal);
-    const names = { release: towards?.release?.number ?? 'unknown', reason: refresh.reason ?? `the refresh is ${refresh.status}` };
-    throw new Failure(
-      refresh.status === 'RollbackSuccessful' ? 'ROLLED_BACK' : refresh.status === 'RollbackFailed' ? 'ROLLBACK_FAILED' : 'DEPLOY_FAILED',
-      names,
-    );
-  }
-  if (live?.release === saved.release.number) return { outcome: 'live', release: live.release, version: saved.number, seconds: 0 };
-  if (group.suspended.includes('Launch')) throw new Failure('NOTHING_TO_WAIT_FOR', context.place);
-  const release = releaseOf(situation, saved.release.number);
-  const kind = live === undefined ? 'first' : 'prove';
-  const running = { kind, infrastructure: situation.infrastructure, release, version: saved.number, refreshId: undefined, live, expectedSeconds: 0 } as const;
-  return conclude(context, { ...attemptOf(running), startedAtMs }, await follow(context, running));
-}
-
-const attemptOf = ({ release, version }: Running) => ({ release: release.release, version, purpose: 'deploy' }) as const;
-
-/** The refresh that is under way, as a deploy to follow. */
-async function runningOf(context: Context, situation: Situation): Promise<Running> {
-  const { infrastructure, refresh, live } = situation;
-  const version = refresh?.version ?? 0;
-  const towards = await readTemplateVersion(context.clients.ec2, infrastructure.launchTemplateId, String(version), context.signal);
-  if (towards?.release === undefined || refresh === undefined) {
-    throw new Failure('DEPLOY_FAILED', { release: 'unknown', reason: `a refresh is under way to template version ${version}, which names no release` });
-  }
-  return { kind: 'refresh', infrastructure, release: releaseOf(situation, towards.release.number), version, refreshId: refresh.id, live, expectedSeconds: 0 };
-}
-
-function releaseOf({ place, releases }: Situation, release: number) {
-  const stored = releases.find((each) => each.release === release);
-  if (stored === undefined || !('record' in stored)) throw new Failure('RELEASE_MISSING', { ...place, wanted: `release ${release}` });
-  return stored;
-}
+export const secondsSince = (startedAtMs: number): number => Math.round((performance.now() - startedAtMs) / 1_000);

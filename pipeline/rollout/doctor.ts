@@ -10,8 +10,8 @@ import type { Context } from './context.ts';
 import { appTimes } from './deploy.ts';
 import { type Alarm, readAlarms } from './facts.ts';
 import { maxHealthyPercentage, parameterCalls, ssmCallsPerSecond, surgeOf } from './plan.ts';
-import { unusable } from './preflight.ts';
-import { readSituation, type Situation } from './situation.ts';
+import { unfit } from './preflight.ts';
+import { labelled, readSituation, type Situation } from './situation.ts';
 
 /** One thing that a deploy or an instance relies on, and what is wrong with it, if anything. */
 export type Check = { readonly check: string; readonly problem: string | undefined };
@@ -27,19 +27,27 @@ export async function examine({ clients, place, app, pace, signal }: Context): P
   const { infrastructure, releases, live, base } = situation;
   const [newest] = releases;
   const target = newest !== undefined && 'record' in newest ? newest : undefined;
-  const [alarms, targetGroup, hooks, versions, path, newestProblem, liveProblem] = await Promise.all([
+  const unread =
+    newest === undefined
+      ? 'there is none yet'
+      : 'problem' in newest
+        ? `its record is not valid at ${newest.problem.path}: ${newest.problem.problem}`
+        : undefined;
+  const previous = labelled(releases, 'previous');
+  const [alarms, targetGroup, hooks, versions, path, newestProblem, liveProblem, previousProblem] = await Promise.all([
     readAlarms(clients.cloudWatch, infrastructure.alarms, signal),
     attempt(() => readTargetGroup(clients, infrastructure, signal)),
     attempt(() => readHooks(clients, infrastructure, signal)),
     attempt(() => countVersions(clients, infrastructure.launchTemplateId, signal)),
     attempt(() => securityPath(clients, situation, signal)),
-    attempt(() => (target === undefined ? Promise.resolve('there is none yet') : bootProblem(clients, place, target, signal))),
+    attempt(() => (target === undefined ? Promise.resolve(unread) : bootProblem(clients, place, target, signal))),
     attempt(() => (live === undefined ? Promise.resolve(undefined) : bootProblem(clients, place, live, signal))),
+    attempt(() => (previous === undefined ? Promise.resolve(undefined) : bootProblem(clients, place, previous, signal))),
   ]);
   const configNames = Object.keys(target?.record.config ?? {}).length;
   return [
     { check: 'the infrastructure document is readable and valid', problem: undefined },
-    { check: 'the group can take a deploy, and its rollback', problem: unusable(situation)?.message },
+    { check: 'the group can take a deploy, and its rollback', problem: unfit(situation)?.message },
     { check: 'the base version exists', problem: base === undefined ? `${infrastructure.launchTemplateId} has no default version` : undefined },
     ...timesChecks(infrastructure, app.gunicorn, pace),
     ...alarms.map(alarmCheck),
@@ -53,8 +61,12 @@ export async function examine({ clients, place, app, pace, signal }: Context): P
       check: `the launch template has room: ${typeof versions === 'number' ? versions : 'unknown'} of ${templateVersionQuota} versions`,
       problem: said(versions, (count) => (count > 0.9 * templateVersionQuota ? 'delete versions that no release needs' : undefined)),
     },
-    { check: `the newest release could be booted${target === undefined ? '' : ` (${target.release})`}`, problem: said(newestProblem, (problem) => problem) },
+    { check: `the newest release could be booted${newest === undefined ? '' : ` (${newest.release})`}`, problem: said(newestProblem, (problem) => problem) },
     { check: `the live release could be booted again${live === undefined ? '' : ` (${live.release})`}`, problem: said(liveProblem, (problem) => problem) },
+    {
+      check: `the release before it could be booted again${previous === undefined ? '' : ` (${previous.release})`}`,
+      problem: said(previousProblem, (problem) => problem),
+    },
     quotaCheck(situation, configNames),
   ];
 }

@@ -5,7 +5,7 @@ import { ask, type RolloutClients } from '../aws.ts';
 import type { Place } from '../config/parameters.ts';
 import type { Released, Stored } from '../release/read.ts';
 import { bootProblem } from './bootable.ts';
-import type { Situation } from './situation.ts';
+import { readTargets, type Situation, type TargetHealth } from './situation.ts';
 import { readTemplateVersion, type TemplateVersion } from './template.ts';
 
 export type Alarm = { readonly name: string; readonly state: string | undefined };
@@ -17,6 +17,7 @@ export type Facts = Situation & {
   readonly targetProblem: string | undefined;
   readonly wayBackProblem: string | undefined;
   readonly alarms: readonly Alarm[];
+  readonly targets: ReadonlyMap<string, TargetHealth>;
   /** Version that the newest refresh went to. */
   readonly towards: TemplateVersion | undefined;
 };
@@ -25,13 +26,14 @@ export type Facts = Situation & {
 export async function readFacts(clients: RolloutClients, situation: Situation, wanted: number | undefined, signal: AbortSignal): Promise<Facts> {
   const { place, infrastructure, refresh, live, releases } = situation;
   const target = chosen(place, releases, wanted);
-  const [targetProblem, wayBackProblem, alarms, towards] = await Promise.all([
+  const [targets, targetProblem, wayBackProblem, alarms, towards] = await Promise.all([
+    readTargets(clients.loadBalancing, infrastructure.targetGroupArn, signal),
     bootProblem(clients, place, target, signal),
     live && live.release !== target.release ? bootProblem(clients, place, live, signal) : undefined,
     readAlarms(clients.cloudWatch, infrastructure.alarms, signal),
     refresh?.version === undefined ? undefined : readTemplateVersion(clients.ec2, infrastructure.launchTemplateId, String(refresh.version), signal),
   ]);
-  return { ...situation, target, targetProblem, wayBackProblem, alarms, towards };
+  return { ...situation, target, targets, targetProblem, wayBackProblem, alarms, towards };
 }
 
 function chosen(place: Place, releases: readonly Stored[], wanted: number | undefined): Released {

@@ -3,9 +3,10 @@ import { Failure } from '../../contract/causes.ts';
 import type { Infrastructure } from '../../contract/infrastructure.ts';
 import type { Released } from '../release/read.ts';
 import type { Context } from './context.ts';
-import type { Group } from './group.ts';
+import { type Group, readGroup } from './group.ts';
 import { markLive } from './live.ts';
 import { createObserver, type Observation } from './observe.ts';
+import { createPatience } from './patience.ts';
 import { isServing } from './serving.ts';
 import { type SmokeOrder, smoke } from './smoke.ts';
 import { rollBackRefresh, suspendLaunch } from './start.ts';
@@ -14,6 +15,7 @@ import { judge, type Smoke, type Undoing, type Verdict } from './verdict.ts';
 /** A deploy that was started, here or elsewhere. */
 export type Running = {
   readonly kind: 'first' | 'prove' | 'refresh';
+  readonly purpose: 'deploy' | 'rollback';
   readonly infrastructure: Infrastructure;
   readonly release: Released;
   readonly version: number;
@@ -24,8 +26,8 @@ export type Running = {
   readonly undoing?: Undoing;
 };
 
-/** How a deploy ended that did not throw: proven and live, or undone; `gone` when it is to be undone and no refresh is there to do it. */
-export type Ending = { readonly how: 'live' } | { readonly how: 'undone' | 'gone'; readonly by: 'host' | 'smoke' | 'alarm'; readonly reason: string };
+/** How a deploy ended that did not throw: proven and live, or undone; `over` when it is to be undone and no refresh is there to do it. */
+export type Ending = { readonly how: 'live' } | { readonly how: 'undone' | 'over'; readonly by: 'host' | 'smoke' | 'alarm'; readonly reason: string };
 
 /**
  * Watches a deploy to its end: undoes it for a host that cannot boot it or for failed smoke, and marks it live once it is proven. All of its
@@ -43,38 +45,24 @@ export async function follow(context: Context, running: Running): Promise<Ending
 
 async function followed(context: Context, running: Running): Promise<Ending> {
   const { pace, say, signal } = context;
-  const { infrastructure, version, refreshId, kind } = running;
+  const { infrastructure, purpose, version, refreshId, kind } = running;
   const { release } = running.release;
   const rollout = { group: infrastructure.autoScalingGroup, targetGroupArn: infrastructure.targetGroupArn, version, refreshId };
   const observe = createObserver(context.clients, rollout);
   const lateAtMs = performance.now() + 3_000 * running.expectedSeconds + pace.patienceMs;
+  const patiently = createPatience(context, lateAtMs, () => late(release, lateAtMs));
   const told = new Set<string>();
   let smoked: Smoke = { state: 'not begun' };
   let undoing = running.undoing;
-  /** What AWS throttles or does not answer says nothing about the release: asked again, ever slower, until the deadline. */
-  const patiently = async <T>(work: () => Promise<T>): Promise<T> => {
-    for (let everyMs = pace.pollMs; ; ) {
-      try {
-        return await work();
-      } catch (thrown) {
-        if (!(thrown instanceof Failure) || thrown.code !== 'AWS_UNAVAILABLE') throw thrown;
-        if (performance.now() > lateAtMs) throw late(release, lateAtMs);
-        everyMs = Math.min(pace.slowestPollMs, 2 * everyMs);
-        say({ event: 'slow', detail: thrown.message, nextLookMs: everyMs });
-        await pause(everyMs, undefined, { signal });
-      }
-    }
-  };
   for (;;) {
     const seen = await patiently(() => observe(signal));
-    const isLate = performance.now() > lateAtMs;
     say(progressOf(seen, version));
     for (const host of seen.hosts) {
       const line = `${host.instance} ${host.cause}`;
       if (!told.has(line)) say({ event: 'host', ...host });
       told.add(line);
     }
-    const verdict: Verdict = judge({ ...seen, version, smoke: smoked, undoing, isLate });
+    const verdict: Verdict = judge({ ...seen, purpose, version, refreshId, smoke: smoked, undoing, isLate: performance.now() > lateAtMs });
     switch (verdict.do) {
       case 'wait':
         await pause(pace.pollMs, undefined, { signal });
@@ -93,16 +81,19 @@ async function followed(context: Context, running: Running): Promise<Ending> {
           await patiently(() => suspendLaunch(context, rollout.group));
           throw new Failure(by === 'smoke' ? 'SMOKE_FAILED' : 'DEPLOY_FAILED', { release, reason: `${reason}; the group launches nothing more` });
         }
-        const asked = kind === 'refresh' ? await patiently(() => rollBackRefresh(context, rollout.group)) : 'gone';
-        if (asked === 'gone') return { how: 'gone', by, reason };
+        const asked = kind === 'refresh' ? await patiently(() => rollBackRefresh(context, rollout.group)) : 'over';
+        if (asked === 'over') return { how: 'over', by, reason };
+        if (asked === 'irreversible') throw new Failure('DEPLOY_FAILED', { release, reason: `${reason}; Auto Scaling cannot undo the refresh, which goes on` });
         say({ event: 'undo', reason, how: 'Auto Scaling rolls the refresh back' });
         break;
       }
       case 'end':
-        return await patiently(() => ended(context, running, verdict, undoing, lateAtMs));
+        return await patiently(() => ended(context, running, verdict, undoing ?? undoingOf(smoked), lateAtMs));
     }
   }
 }
+
+const undoingOf = (smoked: Smoke): Undoing | undefined => (smoked.state === 'failed' ? { by: 'smoke', reason: smoked.detail } : undefined);
 
 async function ended(
   context: Context,
@@ -118,21 +109,27 @@ async function ended(
       return { how: 'live' };
     case 'rolled back':
       return { how: 'undone', by: undoing?.by ?? 'alarm', reason };
+    case 'over':
+      return { how: 'over', by: undoing?.by ?? 'host', reason };
     case 'rollback failed':
       throw new Failure('ROLLBACK_FAILED', { release, reason });
     case 'failed':
-      throw new Failure('DEPLOY_FAILED', { release, reason });
+    case 'superseded':
+      throw new Failure(running.purpose === 'rollback' ? 'ROLLBACK_FAILED' : 'DEPLOY_FAILED', { release, reason });
     case 'late':
       throw late(release, lateAtMs);
   }
 }
 
 /** Smoke of a release through the balancer, for every instance that is in service. */
-export const smokeOrder = ({ app, pace }: Context, { loadBalancerUrl: url }: Infrastructure, release: number, { instances }: Group): SmokeOrder => ({
+export const smokeOrder = ({ app, pace, clients, signal }: Context, { loadBalancerUrl: url }: Infrastructure, release: number, group: Group): SmokeOrder => ({
   ...{ url, release, paths: app.smoke.paths, releaseHeader: app.releaseHeader, instanceHeader: app.instanceHeader },
-  instances: instances.filter(({ lifecycle }) => lifecycle === 'InService').map(({ id }) => id),
+  instances: inService(group),
+  stillThere: () => readGroup(clients.autoScaling, group.name, signal).then(inService, () => inService(group)),
   ...{ budgetMs: 1_000 * app.smoke.budgetSeconds, everyMs: pace.smokeEveryMs, timeoutMs: pace.smokeTimeoutMs },
 });
+
+const inService = ({ instances }: Group) => instances.filter(({ lifecycle }) => lifecycle === 'InService').map(({ id }) => id);
 
 async function smokeOnce(context: Context, { infrastructure, release }: Running, { group }: Observation): Promise<Smoke> {
   try {

@@ -68,15 +68,19 @@ export type Refresh = {
   readonly instancesToUpdate: number;
   /** Version of the desired configuration; undefined for one that has none, or not a number. */
   readonly version: number | undefined;
+  /** Whether it goes back by itself: every deploy does, and no rollback. */
+  readonly autoRollback: boolean;
   readonly startedAt: Date | undefined;
   readonly endedAt: Date | undefined;
 };
 
-/** The newest refresh of the group, or the one of this id; undefined where there is none. Throws AWS_*. */
+/** The newest refresh of the group, or the one of this id; undefined where there is none. Throws GROUP_MISSING, AWS_*. */
 export async function readRefresh(autoScaling: AutoScalingClient, group: string, signal: AbortSignal, id?: string): Promise<Refresh | undefined> {
   const which = id === undefined ? { MaxRecords: 1 } : { InstanceRefreshIds: [id] };
   const command = new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: group, ...which });
-  const answer = await ask('DescribeInstanceRefreshes', group, () => autoScaling.send(command, { abortSignal: signal }));
+  const answer = await ask('DescribeInstanceRefreshes', group, () => autoScaling.send(command, { abortSignal: signal })).catch((thrown) => {
+    throw /name not found/.test(thrown?.cause?.message) ? new Failure('GROUP_MISSING', { group }, { cause: thrown }) : thrown;
+  });
   const [newest] = answer.InstanceRefreshes ?? [];
   return newest && refreshOf(newest);
 }
@@ -84,10 +88,12 @@ export async function readRefresh(autoScaling: AutoScalingClient, group: string,
 const refreshOf = (refresh: SdkRefresh): Refresh => ({
   id: refresh.InstanceRefreshId ?? '',
   status: refresh.Status ?? '',
-  reason: refresh.RollbackDetails?.RollbackReason ?? refresh.StatusReason,
+  // It stands inside our sentences.
+  reason: (refresh.RollbackDetails?.RollbackReason ?? refresh.StatusReason)?.replace(/\.$/, ''),
   percentage: refresh.PercentageComplete ?? 0,
   instancesToUpdate: refresh.InstancesToUpdate ?? 0,
   version: numberOf(refresh.DesiredConfiguration?.LaunchTemplate?.Version),
+  autoRollback: refresh.Preferences?.AutoRollback ?? false,
   startedAt: refresh.StartTime,
   endedAt: refresh.EndTime,
 });

@@ -18,7 +18,9 @@ export type Rollout = {
 /** One look at a rollout. */
 export type Observation = {
   readonly group: Group;
+  /** The rollout's own refresh, and the newest of the group: another one where somebody has begun it since. */
   readonly refresh: Refresh | undefined;
+  readonly newest: Refresh | undefined;
   readonly targets: ReadonlyMap<string, TargetHealth>;
   /** What instances of the new version that do not serve said so far, those that are gone included. */
   readonly hosts: readonly HostCause[];
@@ -31,18 +33,26 @@ const consolesAtOnce = 3;
 export function createObserver(clients: RolloutClients, { group: name, targetGroupArn, version, refreshId }: Rollout) {
   const said = new Map<InstanceId, HostCause>();
   const suspects = new Set<InstanceId>();
+  const served = new Set<InstanceId>();
   return async (signal: AbortSignal): Promise<Observation> => {
+    // Before the group: of a refresh that has ended the group is what came of it.
+    const newest = await readRefresh(clients.autoScaling, name, signal);
+    const own = newest?.id === refreshId ? newest : undefined;
     const [group, refresh, targets] = await Promise.all([
       readGroup(clients.autoScaling, name, signal),
-      refreshId === undefined ? undefined : readRefresh(clients.autoScaling, name, signal, refreshId),
+      refreshId === undefined ? undefined : (own ?? readRefresh(clients.autoScaling, name, signal, refreshId)),
       readTargets(clients.loadBalancing, targetGroupArn, signal),
     ]);
     for (const instance of group.instances) {
       if (instance.version !== version) continue;
-      if (isServing({ targets }, instance)) {
-        suspects.delete(instance.id);
-        said.delete(instance.id);
-      } else suspects.add(instance.id);
+      const { id, lifecycle } = instance;
+      if (isServing({ targets }, instance)) served.add(id);
+      // One that served and leaves is no failure: a scale-in, or what undoes the rollout.
+      const isFine = isServing({ targets }, instance) || (served.has(id) && lifecycle !== 'InService');
+      if (isFine) {
+        suspects.delete(id);
+        said.delete(id);
+      } else suspects.add(id);
     }
     // The one that waited longest comes first: a Set keeps the order in which it was filled.
     for (const id of [...suspects].slice(0, consolesAtOnce)) {
@@ -51,6 +61,6 @@ export function createObserver(clients: RolloutClients, { group: name, targetGro
       suspects.delete(id);
       if (group.instances.some((instance) => instance.id === id)) suspects.add(id);
     }
-    return { group, refresh, targets, hosts: [...said.values()] };
+    return { group, refresh, newest, targets, hosts: [...said.values()] };
   };
 }

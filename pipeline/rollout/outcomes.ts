@@ -12,8 +12,8 @@ export type Outcome = { readonly status: string; readonly at: string | undefined
 const refreshesRead = 30;
 
 /**
- * The outcome of each release that a refresh went to, by its number. None where there is nothing to deploy with yet, or the caller may not look:
- * releases are shown without. Throws AWS_UNAVAILABLE.
+ * The outcome of each release that a refresh went to, by its number. None where there is nothing to deploy with yet, or nobody answers: releases are
+ * shown without.
  */
 export async function readOutcomes({ autoScaling, ec2, ssm }: RolloutClients, place: Place, signal: AbortSignal): Promise<ReadonlyMap<number, Outcome>> {
   try {
@@ -34,7 +34,7 @@ export async function readOutcomes({ autoScaling, ec2, ssm }: RolloutClients, pl
     }
     return outcomes;
   } catch (thrown) {
-    if (thrown instanceof Failure && !thrown.isTransient) return new Map();
+    if (thrown instanceof Failure) return new Map();
     throw thrown;
   }
 }

@@ -8,6 +8,7 @@ export const paceRows = {
   smokeEveryMs: [1_000, 'between two rounds of smoke'],
   smokeTimeoutMs: [10_000, 'one request of smoke'],
   patienceMs: [3_600_000, 'beyond three times what the timers need, before the command stops watching: AWS tries a failing replacement for an hour'],
+  bootMs: [60_000, 'a boot, in the estimate of a deploy'],
   bakeMs: [margins.bakeMs, 'bake time beyond the budget of smoke'],
   stopMs: [margins.stopMs, "the stop timeout's slack"],
   warmUpMs: [margins.warmUpMs, "the warm-up's and grace period's slack"],

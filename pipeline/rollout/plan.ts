@@ -4,7 +4,7 @@ import type { Margins } from '../../contract/times.ts';
 import type { UserData } from '../../contract/user-data.ts';
 import { type ConfigChange, configChanges } from '../release/history.ts';
 import type { Facts } from './facts.ts';
-import { isFirst } from './preflight.ts';
+import { servesEverywhere } from './serving.ts';
 
 /** Preferences of an instance refresh (EC2 Auto Scaling API Reference, RefreshPreferences); all are always given. */
 export type Preferences = {
@@ -13,6 +13,8 @@ export type Preferences = {
   readonly warmUpSeconds: number;
   readonly bakeSeconds: number;
   readonly alarms: readonly string[];
+  /** Auto Scaling goes back by itself; never from a rollback, which would go back to what it flees. */
+  readonly autoRollback: boolean;
   readonly skipMatching: boolean;
 };
 export type Plan = {
@@ -25,7 +27,7 @@ export type Plan = {
   /** The template version that boots this already; undefined where one is to be made. */
   readonly version: number | undefined;
   readonly preferences: Preferences;
-  /** Seconds that the timers alone need, with `bootSeconds` for a boot. */
+  /** Seconds that the timers alone need, with `bootMs` for a boot. */
   readonly expectedSeconds: number;
   /** What the operator should know before; each in one sentence. */
   readonly notes: readonly string[];
@@ -34,26 +36,31 @@ export type PlanOptions = {
   readonly purpose: 'deploy' | 'rollback';
   readonly despite: readonly string[];
   readonly smokeBudgetMs: number;
+  /** Of an instance from its launch until its agent is ready, for the estimate alone. */
+  readonly bootMs: number;
   readonly margins: Margins;
 };
 
-/** What an instance takes from its launch until its agent is ready, for the estimate alone. */
-const bootSeconds = 60;
 /** Of Parameter Store's GetParameter and GetParameters, for an account (Parameter Store quotas, default throughput). */
 export const ssmCallsPerSecond = 40;
 
 /** What a deploy of the target does. Pure. */
 export function planDeploy(facts: Facts, options: PlanOptions): Plan {
-  const { place, infrastructure, target, group, saved, live } = facts;
+  const { place, infrastructure, target, group } = facts;
   const userData = composeUserData(place, infrastructure, target.release, target.recordSha256);
   const version = bootsAlready(facts, userData);
   const preferences = preferencesFor(facts, version, options);
-  const runs = version !== undefined && version === saved?.number && group.instances.every((instance) => instance.version === version);
-  const isServing = group.instances.some(({ lifecycle }) => lifecycle === 'InService');
-  const kind =
-    group.instances.length === 0 && isFirst(facts) ? 'first' : !runs || !isServing ? 'refresh' : live?.release === target.release ? 'nothing' : 'prove';
-  const plan = { kind, userData, version, preferences, notes: notesFor(facts, options, preferences) } as const;
+  const plan = { kind: kindOf(facts, version), userData, version, preferences, notes: notesFor(facts, options, preferences) } as const;
   return { ...plan, expectedSeconds: expectedSeconds(plan, group.desired, options) };
+}
+
+function kindOf({ group, saved, live, target, targets }: Facts, version: number | undefined): Plan['kind'] {
+  const isServing = group.instances.some(({ lifecycle }) => lifecycle === 'InService');
+  const runs = version !== undefined && version === saved?.number && group.instances.every((instance) => instance.version === version);
+  // Nothing that serves could be gone back to; also where an earlier first deploy of the same got no further.
+  if (live === undefined && (!isServing || runs)) return 'first';
+  if (!runs || !isServing) return 'refresh';
+  return live?.release === target.release && servesEverywhere({ group, targets, version }) ? 'nothing' : 'prove';
 }
 
 /** The version with the base's data and exactly this user data, among those that the group or its newest refresh names. */
@@ -67,7 +74,7 @@ function preferencesFor(
   version: number | undefined,
   { purpose, despite, smokeBudgetMs, margins }: PlanOptions,
 ): Preferences {
-  const left = alarms.filter(({ name, state }) => state === 'OK' || !(purpose === 'rollback' || despite.includes(name)));
+  const left = purpose === 'rollback' ? [] : alarms.filter(({ name, state }) => state === 'OK' || !despite.includes(name));
   const wasStopped = refresh !== undefined && ['Cancelled', 'Failed'].includes(refresh.status);
   return {
     minHealthyPercentage: 100,
@@ -75,6 +82,7 @@ function preferencesFor(
     warmUpSeconds: Math.ceil(infrastructure.times.warmUpMs / 1_000),
     bakeSeconds: Math.ceil((smokeBudgetMs + margins.bakeMs) / 1_000),
     alarms: left.map(({ name }) => name),
+    autoRollback: purpose === 'deploy',
     // Only to go on with what was stopped half-way: an instance at this version is then as good as a new one.
     skipMatching: wasStopped && version !== undefined && refresh.version === version,
   };
@@ -87,7 +95,8 @@ export const maxHealthyPercentage = (desired: number): number => Math.min(200, M
 export const surgeOf = (desired: number, { maxHealthyPercentage: most }: Pick<Preferences, 'maxHealthyPercentage'>): number =>
   Math.max(1, Math.floor((desired * (most - 100)) / 100));
 
-function expectedSeconds({ kind, preferences }: Pick<Plan, 'kind' | 'preferences'>, desired: number, { smokeBudgetMs }: PlanOptions): number {
+function expectedSeconds({ kind, preferences }: Pick<Plan, 'kind' | 'preferences'>, desired: number, { smokeBudgetMs, bootMs }: PlanOptions): number {
+  const bootSeconds = Math.ceil(bootMs / 1_000);
   if (kind === 'nothing') return 0;
   if (kind === 'prove') return Math.ceil(smokeBudgetMs / 1_000);
   if (kind === 'first') return bootSeconds + Math.ceil(smokeBudgetMs / 1_000);
@@ -95,12 +104,14 @@ function expectedSeconds({ kind, preferences }: Pick<Plan, 'kind' | 'preferences
 }
 
 function notesFor(facts: Facts, { purpose }: PlanOptions, preferences: Preferences): readonly string[] {
-  const { group, alarms, saved, live, target } = facts;
+  const { group, alarms, saved, live, target, refresh, towards } = facts;
   const of = (lifecycle: string) => group.instances.filter((instance) => instance.lifecycle === lifecycle).map(({ id }) => id);
   const isProtected = group.instances.filter((instance) => instance.isProtected).map(({ id }) => id);
-  const without = alarms.filter(({ name }) => !preferences.alarms.includes(name));
+  const without = alarms.filter(({ name, state }) => state !== 'OK' && !preferences.alarms.includes(name));
   const runs = saved?.release?.number;
+  const isUndone = refresh !== undefined && refresh.status !== 'Successful' && towards?.release?.number === target.release;
   const notes: readonly (false | string)[] = [
+    isUndone && `the last deploy of release ${target.release} ended as ${refresh.status}${refresh.reason === undefined ? '' : `: ${refresh.reason}`}`,
     of('Standby').length > 0 && `${of('Standby').join(', ')} in Standby: left as it is, with what it runs, and not counted`,
     isProtected.length > 0 && `${isProtected.join(', ')} protected from scale-in: replaced all the same`,
     without.length > 0 &&

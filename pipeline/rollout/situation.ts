@@ -32,9 +32,10 @@ export async function readSituation(clients: FleetClients, place: Place, signal:
   const { appRoleArn, ...rest } = (await readInfrastructure(clients.ssm, place, allFields, signal)) as Infrastructure;
   const infrastructure = { ...rest, ...(appRoleArn !== undefined && { appRoleArn }) };
   const { autoScalingGroup, launchTemplateId } = infrastructure;
-  const [group, refresh, base, releases] = await Promise.all([
+  // Before the group: of a refresh that has ended the group is what came of it.
+  const refresh = await readRefresh(clients.autoScaling, autoScalingGroup, signal);
+  const [group, base, releases] = await Promise.all([
     readGroup(clients.autoScaling, autoScalingGroup, signal),
-    readRefresh(clients.autoScaling, autoScalingGroup, signal),
     readTemplateVersion(clients.ec2, launchTemplateId, '$Default', signal),
     readReleases(clients.ssm, place, signal),
   ]);

@@ -11,7 +11,6 @@ import type { Context } from './context.ts';
 import type { Facts } from './facts.ts';
 import { readRefresh } from './group.ts';
 import type { Plan } from './plan.ts';
-import { isFirst } from './preflight.ts';
 import { createTemplateVersion } from './template.ts';
 import { isUnderWay } from './under-way.ts';
 
@@ -31,7 +30,7 @@ export async function start({ clients, signal }: Context, facts: Facts, { kind, 
     const update = new UpdateAutoScalingGroupCommand({ AutoScalingGroupName, LaunchTemplate: launchTemplate });
     await ask('UpdateAutoScalingGroup', group.name, () => autoScaling.send(update, { abortSignal: signal }));
   }
-  if (isFirst(facts)) {
+  if (group.suspended.includes('Launch') && facts.live === undefined) {
     const resume = new ResumeProcessesCommand({ AutoScalingGroupName, ScalingProcesses: ['Launch'] });
     await ask('ResumeProcesses', group.name, () => autoScaling.send(resume, { abortSignal: signal }));
   }
@@ -45,7 +44,7 @@ export async function start({ clients, signal }: Context, facts: Facts, { kind, 
       MaxHealthyPercentage: preferences.maxHealthyPercentage,
       InstanceWarmup: preferences.warmUpSeconds,
       BakeTime: preferences.bakeSeconds,
-      AutoRollback: true,
+      AutoRollback: preferences.autoRollback,
       ScaleInProtectedInstances: 'Refresh',
       StandbyInstances: 'Ignore',
       SkipMatching: preferences.skipMatching,
@@ -61,19 +60,24 @@ export async function start({ clients, signal }: Context, facts: Facts, { kind, 
     const running = await readRefresh(autoScaling, group.name, signal);
     if (running !== undefined && isUnderWay(running) && running.version === version) return { version, refreshId: running.id };
     const towards = running?.version === undefined ? 'another configuration' : `template version ${running.version}`;
-    throw new Failure('DEPLOY_BUSY', { group: group.name, towards, unused: `${version}, made for this deploy, stays unused` }, { cause: thrown });
+    throw new Failure(
+      'DEPLOY_BUSY',
+      { group: group.name, towards, unused: `; template version ${version}, made for this deploy, stays unused` },
+      { cause: thrown },
+    );
   }
 }
 
-/** Asks Auto Scaling to undo the refresh that runs. `gone` where that is no longer possible. Throws AWS_*. */
-export async function rollBackRefresh({ clients, signal }: Context, group: string): Promise<'asked' | 'gone'> {
+/** Asks Auto Scaling to undo the refresh that runs. `over` where none does, `irreversible` where it goes on. Throws AWS_*. */
+export async function rollBackRefresh({ clients, signal }: Context, group: string): Promise<'asked' | 'over' | 'irreversible'> {
   const command = new RollbackInstanceRefreshCommand({ AutoScalingGroupName: group });
   try {
     await ask('RollbackInstanceRefresh', group, () => clients.autoScaling.send(command, { abortSignal: signal }));
     return 'asked';
   } catch (thrown) {
     const name = errorName(thrown);
-    if (name === 'IrreversibleInstanceRefreshFault' || name === 'ActiveInstanceRefreshNotFoundFault') return 'gone';
+    if (name === 'ActiveInstanceRefreshNotFoundFault') return 'over';
+    if (name === 'IrreversibleInstanceRefreshFault') return 'irreversible';
     throw thrown;
   }
 }

@@ -1,43 +1,80 @@
 import type { HostCause } from './console.ts';
 import type { Observation } from './observe.ts';
-import { isServing } from './serving.ts';
+import { servesEverywhere } from './serving.ts';
+import { isUnderWay } from './under-way.ts';
 
 export type Smoke = { readonly state: 'not begun' | 'under way' | 'passed' } | { readonly state: 'failed'; readonly detail: string };
 /** Why it is being undone, once that was asked for. */
 export type Undoing = { readonly by: 'host' | 'smoke'; readonly reason: string };
 
-export type Course = Observation & { readonly version: number; readonly smoke: Smoke; readonly undoing: Undoing | undefined; readonly isLate: boolean };
+export type Course = Observation & {
+  /** A rollback is not undone: what it would go back to is what it flees. */
+  readonly purpose: 'deploy' | 'rollback';
+  readonly version: number;
+  /** Undefined where it has none: a first deploy, or what only has to be proven. */
+  readonly refreshId: string | undefined;
+  readonly smoke: Smoke;
+  readonly undoing: Undoing | undefined;
+  readonly isLate: boolean;
+};
 
 export type Verdict =
   | { readonly do: 'wait' | 'smoke' }
   | ({ readonly do: 'undo' } & Undoing)
-  | { readonly do: 'end'; readonly how: 'proven' | 'rolled back' | 'rollback failed' | 'failed' | 'late'; readonly reason: string };
+  | {
+      readonly do: 'end';
+      /** `over`: it is to be undone, and the refresh has ended. `superseded`: somebody else's deploy has taken over. */
+      readonly how: 'proven' | 'rolled back' | 'rollback failed' | 'failed' | 'over' | 'superseded' | 'late';
+      readonly reason: string;
+    };
 
 const wait = { do: 'wait' } as const;
+const end = (how: (Verdict & { do: 'end' })['how'], reason: string): Verdict => ({ do: 'end', how, reason });
 
 /** What ends a deploy, or is to be done next. Pure. */
 export function judge(course: Course): Verdict {
-  const { refresh, undoing, smoke, isLate } = course;
+  const { refreshId, undoing, smoke, isLate } = course;
+  const refresh = refreshId === undefined ? undefined : course.refresh;
   const reason = undoing?.reason ?? refresh?.reason ?? '';
   switch (refresh?.status) {
     case 'RollbackSuccessful':
-      return { do: 'end', how: 'rolled back', reason };
+      return end('rolled back', reason);
     case 'RollbackFailed':
-      return { do: 'end', how: 'rollback failed', reason };
+      return end('rollback failed', reason);
     case 'Failed':
     case 'Cancelled':
-      return { do: 'end', how: 'failed', reason: `the refresh is ${refresh.status}${reason === '' ? '' : `: ${reason}`}` };
+      return end('failed', `the refresh is ${refresh.status}${reason === '' ? '' : `: ${reason}`}`);
   }
-  if (isLate) return { do: 'end', how: 'late', reason };
+  const other = supersededBy(course);
+  if (other !== undefined) return end('superseded', undoing === undefined ? other : `${undoing.reason}; ${other}`);
+  if (undoing !== undefined && refresh?.status === 'Successful') return end('over', undoing.reason);
+  if (isLate) return end('late', reason);
   if (undoing !== undefined || refresh?.status === 'RollbackInProgress' || refresh?.status === 'Cancelling') return wait;
   const bad = condemned(course.hosts);
-  if (bad !== undefined) return { do: 'undo', by: 'host', reason: bad };
+  if (bad !== undefined) return undo(course, { by: 'host', reason: bad });
   const isComplete = refresh === undefined ? servesEverywhere(course) : refresh.status === 'Baking' || refresh.status === 'Successful';
   if (!isComplete || smoke.state === 'under way') return wait;
   if (smoke.state === 'not begun') return { do: 'smoke' };
-  if (smoke.state === 'failed') return { do: 'undo', by: 'smoke', reason: smoke.detail };
+  if (smoke.state === 'failed') return undo(course, { by: 'smoke', reason: smoke.detail });
   const isOver = refresh === undefined || refresh.status === 'Successful';
-  return isOver && servesEverywhere(course) ? { do: 'end', how: 'proven', reason: '' } : wait;
+  return isOver && servesEverywhere(course) ? end('proven', '') : wait;
+}
+
+const undo = ({ purpose, refresh, refreshId }: Course, why: Undoing): Verdict => {
+  if (purpose === 'rollback' && refreshId !== undefined) return end('rollback failed', why.reason);
+  return refreshId !== undefined && refresh?.status === 'Successful' ? end('over', why.reason) : { do: 'undo', ...why };
+};
+
+/** Whose deploy this one has become, if the group no longer goes where it went. */
+function supersededBy({ group, refresh, newest, refreshId, version }: Course): string | undefined {
+  const towards = newest?.version === undefined ? 'another configuration' : `template version ${newest.version}`;
+  const began = `a refresh to ${towards}, which was begun meanwhile, has taken over`;
+  if (refreshId !== undefined) return refresh !== undefined && newest !== undefined && newest.id !== refresh.id ? began : undefined;
+  if (isUnderWay(newest)) return began;
+  if (group.version !== String(version)) return `the group was given template version ${group.version} meanwhile`;
+  const others = group.instances.filter((instance) => instance.version !== version);
+  const isFull = others.length === group.instances.length && others.length >= Math.max(1, group.desired);
+  return isFull && others.every(({ lifecycle }) => lifecycle === 'InService') ? 'instances of another deploy fill the group: deploy it again' : undefined;
 }
 
 /** One permanent cause on one host is enough, transient ones must have come to two: what passes on one may be that one's. */
@@ -45,11 +82,5 @@ function condemned(hosts: readonly HostCause[]): string | undefined {
   const permanent = hosts.find(({ kind }) => kind === 'permanent');
   const [first, second] = hosts;
   const found = permanent ?? (second === undefined ? undefined : first);
-  return found && `${found.instance}: ${found.cause}: ${found.line}`;
-}
-
-/** Whether as many instances as are desired serve, and each of them this version; those in Standby are not counted. */
-export function servesEverywhere({ group, targets, version }: Pick<Course, 'group' | 'targets' | 'version'>): boolean {
-  const inService = group.instances.filter(({ lifecycle }) => lifecycle === 'InService');
-  return inService.length >= Math.max(1, group.desired) && inService.every((instance) => instance.version === version && isServing({ targets }, instance));
+  return found && `${found.instance}: ${found.cause}: ${found.line.replace(/\.$/, '')}`;
 }

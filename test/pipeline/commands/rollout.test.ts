@@ -85,7 +85,7 @@ t.test('F51, T01, T06: 130 detached by Ctrl-C or SIGTERM, 4 busy meanwhile, 9 ti
       // A second one would end it at once.
       if (isWatching && text.includes('InProgress')) isWatching = !deploying.kill(signal);
     });
-    t.match(await end, { exit: 130, stderr: /pinion: DETACHED: .*release 2 goes on\. Watch it to its end with pinion wait, from anywhere\.\n$/ });
+    t.match(await end, { exit: 130, stderr: /pinion: DETACHED: .*release 2 goes on\. Watch it to its end with pinion wait, from anywhere: .*\n$/ });
     t.match(await pinion(['deploy']), { exit: 4, stderr: /DEPLOY_BUSY: .*to release 2/ });
     t.match(await pinion(['wait'], { patienceMs: 0 }), { exit: 9, stderr: /DEPLOY_TIMEOUT: the deploy of release 2/ });
     t.match(await pinion(['wait']), { exit: 0, stdout: /^release 2 is live/ });

@@ -76,5 +76,6 @@ export const facts: Facts = {
   target: released(7),
   targetProblem: undefined,
   wayBackProblem: undefined,
+  targets: new Map(group.instances.map(({ id }) => [id as string, { state: 'healthy', reason: undefined, description: undefined }])),
   alarms: infrastructure.alarms.map((name) => ({ name, state: 'OK' })),
 };

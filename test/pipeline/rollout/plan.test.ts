@@ -5,7 +5,7 @@ import type { Facts } from '../../../pipeline/rollout/facts.ts';
 import { differenceOf, maxHealthyPercentage, type PlanOptions, planDeploy, surgeOf } from '../../../pipeline/rollout/plan.ts';
 import { facts, group, instance, released, version } from './facts.ts';
 
-const options: PlanOptions = { purpose: 'deploy', despite: [], smokeBudgetMs: 60_000, margins };
+const options: PlanOptions = { purpose: 'deploy', despite: [], smokeBudgetMs: 60_000, bootMs: 60_000, margins };
 const plan = (changed: Partial<Facts> = {}, how: Partial<PlanOptions> = {}) => planDeploy({ ...facts, ...changed }, { ...options, ...how });
 
 t.test('a newer release is a refresh to a new version, with every preference', async (t) => {
@@ -22,6 +22,7 @@ t.test('the release that is live on every instance, on today’s base, is nothin
   t.equal(plan({ target: released(6) }).kind, 'nothing');
   t.equal(plan({ target: released(6), base: version(9, undefined, 'newer') }).kind, 'refresh', 'a newer base is something to do');
   t.equal(plan({ target: released(6), live: released(5) }).kind, 'prove', 'one that never passed smoke is to be proven');
+  t.equal(plan({ target: released(6), targets: new Map() }).kind, 'prove', 'and one that does not serve everywhere');
   t.equal(plan({ target: released(6), group: { ...group, instances: [instance(1), instance(2, { version: 2 })] } }).kind, 'refresh');
 });
 
@@ -29,11 +30,25 @@ t.test('N03: a group that never served is a first deploy; what a failed one left
   const never = { ...group, suspended: ['Launch'] };
   t.equal(plan({ live: undefined, saved: version(3), group: { ...never, instances: [] } }).kind, 'first');
   t.equal(plan({ live: undefined, saved: version(4, released(5)), group: never }).kind, 'refresh');
+  t.equal(plan({ live: undefined, saved: version(4, released(7)), group }).kind, 'first', 'the same again is no refresh, which would go back to it');
+  t.equal(
+    plan({ live: undefined, saved: version(4, released(5)), group: { ...group, instances: [instance(1, { lifecycle: 'Pending:Wait' })] } }).kind,
+    'first',
+  );
 });
 
 t.test('skip matching is for what a stopped refresh left at the same version alone', async (t) => {
   const towards = version(5, released(7));
-  const refresh = { id: 'r', reason: undefined, percentage: 50, instancesToUpdate: 2, version: 5, startedAt: undefined, endedAt: undefined };
+  const refresh = {
+    id: 'r',
+    reason: undefined,
+    percentage: 50,
+    instancesToUpdate: 2,
+    version: 5,
+    autoRollback: true,
+    startedAt: undefined,
+    endedAt: undefined,
+  };
   for (const status of ['Cancelled', 'Failed']) {
     t.match(plan({ towards, refresh: { ...refresh, status } }), { version: 5, preferences: { skipMatching: true } }, status);
   }
@@ -64,7 +79,7 @@ t.test('N02, N11, N08: what the operator should know is said', async (t) => {
     { name: 'boots', state: 'OK' },
   ];
   const back = plan({ alarms }, { purpose: 'rollback' });
-  t.same(back.preferences.alarms, ['boots']);
+  t.match(back.preferences, { alarms: [], autoRollback: false });
   t.match(back.notes, [/^5xx \(ALARM\) left out: health and smoke decide this rollback$/]);
   const instances = [instance(1, { lifecycle: 'Standby' }), instance(2, { isProtected: true }), instance(3)];
   t.match(plan({ group: { ...group, instances } }).notes, [/^i-1 in Standby: .* not counted$/, /^i-2 protected from scale-in/]);

@@ -7,7 +7,17 @@ import { facts, group, infrastructure, instance, released, version } from './fac
 
 const options: PreflightOptions = { purpose: 'deploy', despite: [], app: { keepAliveMs: 75_000, gracefulTimeoutMs: 30_000 }, margins };
 const refresh: Refresh = {
-  ...{ id: 'r-1', status: 'InProgress', reason: undefined, percentage: 50, instancesToUpdate: 2, version: 5, startedAt: undefined, endedAt: undefined },
+  ...{
+    id: 'r-1',
+    status: 'InProgress',
+    reason: undefined,
+    percentage: 50,
+    instancesToUpdate: 2,
+    version: 5,
+    autoRollback: true,
+    startedAt: undefined,
+    endedAt: undefined,
+  },
 };
 const refused = (changed: Partial<Facts>, how: Partial<PreflightOptions> = {}) => {
   const failure = refusal({ ...facts, ...changed }, { ...options, ...how });

@@ -11,9 +11,19 @@ async function order(t: Test, answer: RequestListener, more: Partial<SmokeOrder>
     server.close();
     server.closeAllConnections();
   });
+  const instances = more.instances ?? [];
   return {
     ...{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, paths: [{ path: '/', status: 200, text: undefined }], release: 7 },
-    ...{ releaseHeader: undefined, instanceHeader: undefined, instances: [], budgetMs: 300, everyMs: 5, timeoutMs: 100, ...more },
+    ...{
+      releaseHeader: undefined,
+      instanceHeader: undefined,
+      instances,
+      stillThere: async () => instances,
+      budgetMs: 300,
+      everyMs: 5,
+      timeoutMs: 100,
+      ...more,
+    },
   };
 }
 const forever = new AbortController().signal;
@@ -61,6 +71,8 @@ t.test('where the app sends its instance, every one of them must have answered',
   const instances = { instanceHeader: 'X-Instance', instances: ids };
   t.match(await smoke(await order(t, balanced, instances), forever), { passed: true, requests: 3, detail: '1 path, all 3 instances' });
   const alone: RequestListener = (_, response) => response.writeHead(200, { 'X-Instance': 'i-2' }).end();
+  const left = { ...instances, stillThere: async () => ['i-2'] };
+  t.match(await smoke(await order(t, alone, left), forever), { passed: true }, 'those that were scaled in meanwhile need not');
   t.match(await smoke(await order(t, alone, instances), forever), { passed: false, detail: 'i-1, i-3 did not answer; 1 of 3 instances did' });
 });
 

@@ -6,13 +6,26 @@ import { type Course, judge } from '../../../pipeline/rollout/verdict.ts';
 import { group, instance } from './facts.ts';
 
 const refresh: Refresh = {
-  ...{ id: 'r', status: 'InProgress', reason: undefined, percentage: 0, instancesToUpdate: 4, version: 5, startedAt: undefined, endedAt: undefined },
+  ...{
+    id: 'r',
+    status: 'InProgress',
+    reason: undefined,
+    percentage: 0,
+    instancesToUpdate: 4,
+    version: 5,
+    autoRollback: true,
+    startedAt: undefined,
+    endedAt: undefined,
+  },
 };
-const everywhere = { ...group, instances: [1, 2, 3, 4].map((at) => instance(at, { version: 5 })) };
+const everywhere = { ...group, version: '5', instances: [1, 2, 3, 4].map((at) => instance(at, { version: 5 })) };
 const healthy = new Map(everywhere.instances.map(({ id }) => [id as string, { state: 'healthy', reason: undefined, description: undefined }]));
 const course: Course = {
   group: everywhere,
   refresh,
+  newest: refresh,
+  refreshId: 'r',
+  purpose: 'deploy',
   targets: healthy,
   hosts: [],
   version: 5,
@@ -20,7 +33,10 @@ const course: Course = {
   undoing: undefined,
   isLate: false,
 };
-const of = (changed: Partial<Course>, status?: string) => judge({ ...course, ...changed, refresh: status === undefined ? undefined : { ...refresh, status } });
+const of = (changed: Partial<Course>, status?: string) => {
+  const own = status === undefined ? undefined : { ...refresh, status };
+  return judge({ ...course, refresh: own, newest: own, refreshId: own?.id, ...changed });
+};
 const host = (at: number, kind: HostCause['kind']): HostCause => ({ instance: `i-${at}` as InstanceId, cause: 'APP_EXITED', kind, line: 'gunicorn ended.' });
 const passed = { smoke: { state: 'passed' } } as const;
 const failed = { smoke: { state: 'failed', detail: 'GET / answered 500' } } as const;
@@ -47,12 +63,14 @@ t.test('N11: success is every instance in service, healthy and of the new versio
 });
 
 t.test('S48, N07: failed smoke undoes it, in the bake and after', async (t) => {
-  for (const status of ['Baking', 'Successful']) t.same(of(failed, status), { do: 'undo', by: 'smoke', reason: 'GET / answered 500' }, status);
+  t.same(of(failed, 'Baking'), { do: 'undo', by: 'smoke', reason: 'GET / answered 500' });
+  t.same(of(failed, 'Successful'), { do: 'end', how: 'over', reason: 'GET / answered 500' }, 'nothing is left to be undone');
+  t.match(of({ undoing: { by: 'host', reason: 'x' } }, 'Successful'), { how: 'over' }, 'also where that was asked for too late');
 });
 
 t.test('N05: one permanent cause, or transient ones on two hosts, undo it at once', async (t) => {
   for (const status of ['Pending', 'InProgress', 'Baking']) {
-    t.match(of({ hosts: [host(1, 'permanent')] }, status), { do: 'undo', by: 'host', reason: 'i-1: APP_EXITED: gunicorn ended.' });
+    t.match(of({ hosts: [host(1, 'permanent')] }, status), { do: 'undo', by: 'host', reason: 'i-1: APP_EXITED: gunicorn ended' });
   }
   t.same(of({ hosts: [host(1, 'transient')] }, 'InProgress'), { do: 'wait' });
   t.match(of({ hosts: [host(1, 'transient'), host(2, 'transient')] }, 'InProgress'), { do: 'undo', by: 'host' });
@@ -65,6 +83,20 @@ t.test('F54: an end is what Auto Scaling says, with the reason', async (t) => {
   t.match(judge({ ...course, refresh: { ...refresh, status: 'RollbackSuccessful', reason: 'alarm 5xx' } }), { how: 'rolled back', reason: 'alarm 5xx' });
   t.match(of({}, 'RollbackFailed'), { do: 'end', how: 'rollback failed' });
   for (const status of ['Failed', 'Cancelled']) t.match(of(passed, status), { do: 'end', how: 'failed', reason: `the refresh is ${status}` });
+});
+
+t.test('a rollback is never undone: that would lead to what it flees', async (t) => {
+  const back = { purpose: 'rollback' } as const;
+  t.match(of({ ...back, hosts: [host(1, 'permanent')] }, 'InProgress'), { do: 'end', how: 'rollback failed', reason: /^i-1/ });
+  for (const status of ['Baking', 'Successful']) t.match(of({ ...back, ...failed }, status), { do: 'end', how: 'rollback failed' }, status);
+});
+
+t.test('T03: a deploy that has taken over ends this one, and is left alone', async (t) => {
+  const newer = { ...refresh, id: 'another', version: 6 };
+  t.match(of({ ...failed, newest: newer }, 'Successful'), { do: 'end', how: 'superseded', reason: /template version 6/ });
+  t.match(of({ newest: newer }), { do: 'end', how: 'superseded' }, 'of a first deploy too');
+  t.match(of({ ...passed, newest: { ...newer, status: 'Successful' } }), { do: 'end', how: 'proven' }, 'not one that was over before');
+  t.match(of({ ...passed, group: { ...everywhere, version: '7' } }), { do: 'end', how: 'superseded', reason: /given template version 7/ });
 });
 
 t.test('the deadline ends the watch, not a rollout that has ended', async (t) => {
