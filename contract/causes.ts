@@ -230,6 +230,7 @@ const cli = {
   CONFIG_NAME_UNKNOWN: permanent('{name} is not a config name of this app', 'add it to config in [tool.pinion] first'),
   CONFIG_VALUE_REFUSED: permanent('the value of {name} is refused: {problem}', 'give a value that Parameter Store and an environment can carry'),
   CONFIG_TYPE_CHANGED: permanent('{name} is a {found}; it cannot become a {asked}', 'keep its type, or use a new name'),
+  CONFIG_KEY_MISSING: permanent('the key {key} for {name} does not exist, or is disabled', 'land the Terraform change first: it makes the key'),
   CONFIG_NOT_SET: permanent('config that the manifest asks for is not set in {env}: {names}', 'set each: pinion config set NAME'),
   CONFIG_VERSION_MISSING: permanent('{name} has no version {version}', 'choose one that pinion config list shows'),
   RECORD_TOO_LARGE: permanent('the release record has {sizeBytes} bytes; {limitBytes} fit a parameter', 'use fewer or shorter config names, or a shorter note'),

@@ -22,6 +22,8 @@ type Place = { readonly app: string; readonly env: string };
 
 export const releasePath = ({ app, env }: Place): string => `/pinion/${app}/${env}/release`;
 export const infrastructurePath = ({ app, env }: Place): string => `/pinion/${app}/${env}/infrastructure`;
+/** The environment's KMS key for SecureString config, which Terraform makes. */
+export const configKeyAlias = ({ app, env }: Place): string => `alias/pinion/${app}/${env}/config`;
 export const configPath = ({ app, env }: Place, name: string): string => `/pinion/${app}/${env}/config/${name}`;
 
 /** S3 key of an artifact: its own digest, so that equal bytes are one object. */

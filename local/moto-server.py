@@ -71,7 +71,42 @@ def inherit_from_the_source_version():
     LaunchTemplates.create_launch_template_version = create_launch_template_version
 
 
-CORRECTIONS = {"s3": verify_and_store_s3_checksums, "ec2": inherit_from_the_source_version}
+def keep_the_template_s_own_tags_out_of_its_data():
+    from moto.ec2.responses.launch_templates import LaunchTemplates
+
+    uncorrected = LaunchTemplates.create_launch_template
+
+    def create_launch_template(self):
+        answer = uncorrected(self)
+        name = self._get_param("LaunchTemplateName")
+        data = self.ec2_backend.get_launch_template_by_name(name).get_version(1).data
+        kept = [each for each in data.get("TagSpecifications", []) if each["ResourceType"] != "launch-template"]
+        data.pop("TagSpecifications", None)
+        if kept:
+            data["TagSpecifications"] = kept
+        return answer
+
+    LaunchTemplates.create_launch_template = create_launch_template
+
+
+def describe_every_security_group_rule():
+    from moto.ec2.models.security_groups import SecurityGroupRule
+
+    sources = ("ip_range", "source_group", "prefix_list_id")
+
+    def description(self):
+        return next((found for source in sources if (found := (getattr(self, source) or {}).get("Description"))), None)
+
+    SecurityGroupRule.description = property(description)
+
+
+def correct_ec2():
+    inherit_from_the_source_version()
+    keep_the_template_s_own_tags_out_of_its_data()
+    describe_every_security_group_rule()
+
+
+CORRECTIONS = {"s3": verify_and_store_s3_checksums, "ec2": correct_ec2}
 
 
 def create_app(service):

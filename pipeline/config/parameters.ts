@@ -1,6 +1,6 @@
 import { GetParameterCommand, GetParametersCommand, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
 import { Failure } from '../../contract/causes.ts';
-import { configPath } from '../../contract/names.ts';
+import { configKeyAlias, configPath } from '../../contract/names.ts';
 import { ask } from '../aws.ts';
 import { configValue } from './value.ts';
 
@@ -14,7 +14,7 @@ type NewValue = { readonly name: string; readonly bytes: Uint8Array; readonly ty
 
 /**
  * Sets one config name and gives its version; an equal value makes no new one. `names` are those of the app.
- * Throws CONFIG_NAME_UNKNOWN, CONFIG_VALUE_REFUSED, CONFIG_TYPE_CHANGED, AWS_*.
+ * Throws CONFIG_NAME_UNKNOWN, CONFIG_VALUE_REFUSED, CONFIG_TYPE_CHANGED, CONFIG_KEY_MISSING, AWS_*.
  */
 export async function setConfig(
   ssm: SSMClient,
@@ -30,8 +30,14 @@ export async function setConfig(
   if (current !== undefined && current.type !== type) throw new Failure('CONFIG_TYPE_CHANGED', { name, found: current.type, asked: type });
   if (current?.value === checked.value) return { name, version: current.version, type, unchanged: true };
   const path = configPath(place, name);
-  const put = new PutParameterCommand({ Name: path, Value: checked.value, Type: type, Overwrite: true, Tier: 'Intelligent-Tiering' });
-  const answer = await ask('PutParameter', path, () => ssm.send(put, { abortSignal: signal }));
+  const key = configKeyAlias(place);
+  const put = new PutParameterCommand({
+    ...{ Name: path, Value: checked.value, Type: type, Overwrite: true, Tier: 'Intelligent-Tiering' },
+    ...(type === 'SecureString' && { KeyId: key }),
+  });
+  const answer = await ask('PutParameter', path, () => ssm.send(put, { abortSignal: signal })).catch((thrown) => {
+    throw thrown?.cause?.name === 'InvalidKeyId' ? new Failure('CONFIG_KEY_MISSING', { name, key }, { cause: thrown }) : thrown;
+  });
   return { name, version: answer.Version ?? 0, type, unchanged: false };
 }
 

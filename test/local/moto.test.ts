@@ -2,6 +2,14 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  CreateLaunchTemplateCommand,
+  CreateSecurityGroupCommand,
+  DescribeLaunchTemplateVersionsCommand,
+  DescribeSecurityGroupRulesCommand,
+  EC2Client,
+} from '@aws-sdk/client-ec2';
 import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { GetParametersCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import t from 'tap';
@@ -63,6 +71,30 @@ t.test('a template version inherits what it does not name from its SourceVersion
   t.notMatch(await ec2(version), '<imageId>', 'without a SourceVersion it has only its own');
   t.match(await ec2({ ...version, SourceVersion: '9' }), /^400 .*InvalidLaunchTemplateId\.VersionNotFound/s);
   t.match(await ec2({ Action: 'DescribeLaunchTemplateVersions', ...template, 'LaunchTemplateVersion.1': '1' }), 't3.micro');
+});
+
+t.test("a template's own tags are not in its data, and a rule that names a group keeps its description", async (t) => {
+  const ec2 = new EC2Client(settings);
+  t.teardown(() => ec2.destroy());
+  const tagged = (ResourceType: 'launch-template' | 'instance') => ({ ResourceType, Tags: [{ Key: 'app', Value: ResourceType }] });
+  const { LaunchTemplate: made } = await ec2.send(
+    new CreateLaunchTemplateCommand({
+      ...{ LaunchTemplateName: 'tagged', TagSpecifications: [tagged('launch-template')] },
+      LaunchTemplateData: { ImageId: 'ami-1', TagSpecifications: [tagged('instance')] },
+    }),
+  );
+  t.match(made?.Tags, [{ Key: 'app', Value: 'launch-template' }]);
+  const { LaunchTemplateVersions } = await ec2.send(new DescribeLaunchTemplateVersionsCommand({ LaunchTemplateId: made?.LaunchTemplateId, Versions: ['1'] }));
+  t.same(LaunchTemplateVersions?.[0]?.LaunchTemplateData?.TagSpecifications, [tagged('instance')]);
+  const { GroupId } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'app', Description: 'app' }));
+  const rule = { IpProtocol: 'tcp', FromPort: 80, ToPort: 80, UserIdGroupPairs: [{ GroupId, Description: 'traffic' }] };
+  await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [rule] }));
+  const of = { Filters: [{ Name: 'group-id', Values: [GroupId ?? ''] }] };
+  const { SecurityGroupRules: rules = [] } = await ec2.send(new DescribeSecurityGroupRulesCommand(of));
+  t.match(
+    rules.find(({ IsEgress }) => !IsEgress),
+    { Description: 'traffic', ReferencedGroupInfo: { GroupId } },
+  );
 });
 
 t.test('Parameter Store gives a value by exact version', async (t) => {

@@ -1,4 +1,4 @@
-import { GetParameterCommand } from '@aws-sdk/client-ssm';
+import { DescribeParametersCommand, GetParameterCommand } from '@aws-sdk/client-ssm';
 import t from 'tap';
 import { getConfig, readConfigVersions, setConfig } from '../../../pipeline/config/parameters.ts';
 import { jsonError, startFaultingProxy } from '../../support/faulting-proxy.ts';
@@ -26,6 +26,10 @@ t.test('a secret is a SecureString, and stays one', async (t) => {
   const raw = await ssm.send(new GetParameterCommand({ Name: '/pinion/shop/test/config/SECRET_KEY' }));
   t.equal(raw.Parameter?.Type, 'SecureString');
   t.not(raw.Parameter?.Value, 'hush');
+  const { Parameters: described } = await ssm.send(new DescribeParametersCommand({}));
+  const keys = new Map(described?.map(({ Name, KeyId }) => [Name, KeyId]));
+  t.equal(keys.get('/pinion/shop/test/config/SECRET_KEY'), 'alias/pinion/shop/test/config', "the environment's own key");
+  t.equal(keys.get('/pinion/shop/test/config/GREETING'), undefined);
   t.match((await failureOf('CONFIG_TYPE_CHANGED', set('SECRET_KEY', 'x'))).message, 'SECRET_KEY is a SecureString; it cannot become a String');
   await failureOf('CONFIG_TYPE_CHANGED', set('GREETING', 'x', 'SecureString'));
   t.match(await get('SECRET_KEY'), { value: 'hush', type: 'SecureString' });
@@ -38,6 +42,13 @@ t.test('only names of the app, only values that can be delivered', async (t) => 
   t.notMatch(JSON.stringify(refused.report), /hush/);
   await failureOf('CONFIG_NOT_SET', get('OTHER'));
   await failureOf('CONFIG_VERSION_MISSING', get('GREETING', 9));
+});
+
+t.test('a key that Terraform has not made yet is named', async (t) => {
+  const proxy = await startFaultingProxy(t, endpoint);
+  proxy.fault({ target: 'AmazonSSM.PutParameter' }, jsonError('InvalidKeyId', 'Alias arn:aws:kms:eu-west-1:123456789012:alias/x is not found.'));
+  const { message } = await failureOf('CONFIG_KEY_MISSING', set('OTHER', 'hush', 'SecureString', clientsOf(t, proxy.url).ssm));
+  t.equal(message, 'the key alias/pinion/shop/test/config for OTHER does not exist, or is disabled');
 });
 
 t.test('a value is in no sentence, not even in one that Parameter Store quotes', async (t) => {
