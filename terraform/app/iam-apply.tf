@@ -145,6 +145,13 @@ resource "aws_iam_policy" "apply" {
   name        = "${local.name}-apply-${each.key}"
   description = "What Terraform may make of ${var.app}: ${each.key}"
   policy      = data.aws_iam_policy_document.apply[each.key].json
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_iam_policy_document.apply[each.key].minified_json) <= 6144
+      error_message = "The policy ${local.name}-apply-${each.key} has ${length(data.aws_iam_policy_document.apply[each.key].minified_json)} characters, and IAM takes 6,144: give the app or its environments shorter names, or keep some of them in another app."
+    }
+  }
 }
 
 resource "aws_iam_role_policy_attachment" "apply" {

@@ -60,8 +60,15 @@ locals {
     { sid = "DecryptStates", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [var.state_key_arn], conditions = local.by_s3 },
   ]
 
-  plan_grants = concat(local.source_grants.plans, local.state_grants, local.look_grants, [
+  # Parameters by their names all the same: among them are values of config.
+  parameter_look = [for grant in local.look_grants : grant if contains(["ReadChannel", "ReadDocuments"], grant.sid)]
+  look_ceiling = concat(local.parameter_look, [
+    { sid = "Look", actions = distinct(flatten([for grant in local.look_grants : grant.actions if !contains(local.parameter_look[*].sid, grant.sid)])), resources = ["*"] },
+  ])
+
+  plan_grants = concat(local.source_grants.plans, local.state_grants, local.look_grants, local.keep_plan_grants)
+  keep_plan_grants = [
     { sid = "KeepPlan", actions = ["s3:PutObject"], resources = ["${aws_s3_bucket.this["plans"].arn}/*"] },
     { sid = "EncryptPlan", actions = ["kms:GenerateDataKey"], resources = [aws_kms_key.bucket["plans"].arn], conditions = local.by_s3 },
-  ])
+  ]
 }
