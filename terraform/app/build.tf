@@ -24,7 +24,7 @@ locals {
       plan  = { buildspec = "plan", role = aws_iam_role.this["plan"].arn, bucket = "plans", minutes = 30, variables = local.terraform_variables }
       apply = { buildspec = "apply", role = aws_iam_role.this["apply"].arn, bucket = "plans", minutes = 120, variables = local.terraform_variables }
     },
-    var.image == null ? {} : {
+    var.bake == null ? {} : {
       image = { buildspec = "image", role = aws_iam_role.this["image"].arn, bucket = "pipeline", minutes = 60, variables = local.image_variables }
     },
   )
@@ -77,7 +77,7 @@ resource "aws_codebuild_project" "this" {
 
   # Packer logs into its builder, which has no public address.
   dynamic "vpc_config" {
-    for_each = each.key == "image" ? [var.image] : []
+    for_each = each.key == "image" ? [var.bake] : []
 
     content {
       vpc_id             = vpc_config.value.vpc_id

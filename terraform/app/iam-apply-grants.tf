@@ -13,7 +13,7 @@ locals {
     {
       sid = "ChangeNetwork"
       actions = [
-        "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateLaunchTemplateVersion", "ec2:CreateRoute", "ec2:DeleteInternetGateway",
+        "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateLaunchTemplateVersion", "ec2:CreateRoute", "ec2:CreateTags", "ec2:DeleteInternetGateway",
         "ec2:DeleteLaunchTemplate", "ec2:DeleteNatGateway", "ec2:DeleteRoute", "ec2:DeleteRouteTable", "ec2:DeleteSecurityGroup", "ec2:DeleteSubnet",
         "ec2:DeleteTags", "ec2:DeleteVpc", "ec2:DeleteVpcEndpoints", "ec2:DetachInternetGateway", "ec2:DisassociateAddress", "ec2:DisassociateRouteTable",
         "ec2:ModifyLaunchTemplate", "ec2:ModifySecurityGroupRules", "ec2:ModifySubnetAttribute", "ec2:ModifyVpcAttribute", "ec2:ReleaseAddress", "ec2:ReplaceRoute",
@@ -23,7 +23,15 @@ locals {
       resources  = ["${local.ec2_arn}:*"]
       conditions = local.ours
     },
-    { sid = "Tag", actions = ["ec2:CreateTags"], resources = ["${local.ec2_arn}:*"], conditions = [{ test = "StringEquals", variable = "aws:RequestTag/App", values = [var.app] }] },
+    {
+      sid       = "TagWhatIsMade"
+      actions   = ["ec2:CreateTags"]
+      resources = ["${local.ec2_arn}:*"]
+      conditions = [
+        { test = "Null", variable = "ec2:CreateAction", values = ["false"] },
+        { test = "StringEquals", variable = "aws:RequestTag/App", values = [var.app] },
+      ]
+    },
     # Auto Scaling asks for it in the caller's name when a group is made.
     { sid = "NameTemplate", actions = ["ec2:RunInstances"], resources = ["${local.ec2_arn}:*", "arn:${local.partition}:ec2:${var.region}::image/*"], conditions = [{ test = "ArnLike", variable = "ec2:LaunchTemplate", values = ["${local.ec2_arn}:launch-template/*"] }] },
   ]
@@ -76,7 +84,16 @@ locals {
   ] : grant if length(grant.resources) > 0]
 
   storage_grants = [
-    { sid = "MakeKeys", actions = ["kms:CreateKey", "kms:TagResource"], resources = ["*"], conditions = [{ test = "StringEquals", variable = "aws:RequestTag/App", values = [var.app] }] },
+    {
+      sid       = "MakeKeys"
+      actions   = ["kms:CreateKey", "kms:TagResource"]
+      resources = ["*"]
+      conditions = [
+        { test = "StringEquals", variable = "aws:RequestTag/App", values = [var.app] },
+        # A key that is new has no tag yet; one of another app's has.
+        { test = "StringEqualsIfExists", variable = "aws:ResourceTag/App", values = [var.app] },
+      ]
+    },
     {
       sid        = "ChangeKeys"
       actions    = ["kms:CreateAlias", "kms:DeleteAlias", "kms:DisableKeyRotation", "kms:EnableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription"]

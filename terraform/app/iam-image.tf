@@ -7,7 +7,7 @@ locals {
   baked = [{ test = "Null", variable = "aws:ResourceTag/PinionVersion", values = ["false"] }]
 
   # Without images to bake there is no role that these are given to.
-  baker = { for name in ["vpc_id", "subnet_id", "security_group_id", "kms_key_arn"] : name => try(var.image[name], "") }
+  baker = { for name in ["vpc_id", "subnet_id", "security_group_id", "kms_key_arn"] : name => try(var.bake[name], "") }
 
   image_grants = concat(local.source_grants.pipeline, [
     # Describe actions know no resource (Service Authorization Reference).

@@ -5,13 +5,13 @@ locals {
   pipelines = merge(
     length(local.order) > 0 ? { app = local.app_projects } : {},
     { infrastructure = ["plan", "apply"] },
-    var.image == null ? {} : { image = ["image"] },
+    var.bake == null ? {} : { image = ["image"] },
   )
   pipeline_arns   = { for pipeline in keys(local.pipelines) : pipeline => "${local.regional.codepipeline}:${local.name}-${pipeline}" }
   pipeline_bucket = { for pipeline in keys(local.pipelines) : pipeline => pipeline == "infrastructure" ? "plans" : "pipeline" }
 
   # Projects of this root's own roles
-  build_roles = toset(concat(length(local.order) > 0 ? ["build"] : [], ["plan", "apply"], var.image == null ? [] : ["image"]))
+  build_roles = toset(concat(length(local.order) > 0 ? ["build"] : [], ["plan", "apply"], var.bake == null ? [] : ["image"]))
 
   services = merge(
     { for role in local.build_roles : role => { principal = "codebuild.amazonaws.com", source = "${local.regional.codebuild}:project/${local.name}-${role}" } },

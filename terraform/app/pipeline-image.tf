@@ -1,20 +1,20 @@
 locals {
-  image_variables = var.image == null ? {} : merge(
+  image_variables = var.bake == null ? {} : merge(
     {
       PINION_CLI           = var.repository.pinion_dir
       IMAGE_PARAMETER      = local.image_parameter
-      PACKER_VERSION       = var.image.packer_version
-      PACKER_SHA256        = var.image.packer_sha256
-      AMAZON_PLUGIN_SHA256 = var.image.amazon_plugin_sha256
-      PKR_VAR_subnet_id    = var.image.subnet_id
-      PKR_VAR_kms_key_id   = var.image.kms_key_arn
+      PACKER_VERSION       = var.bake.packer_version
+      PACKER_SHA256        = var.bake.packer_sha256
+      AMAZON_PLUGIN_SHA256 = var.bake.amazon_plugin_sha256
+      PKR_VAR_subnet_id    = var.bake.subnet_id
+      PKR_VAR_kms_key_id   = var.bake.kms_key_arn
     },
-    { for name, value in var.image.agents : "PKR_VAR_${name}" => value },
+    { for name, value in var.bake.agents : "PKR_VAR_${name}" => value },
   )
 }
 
 resource "aws_codepipeline" "image" {
-  count = var.image == null ? 0 : 1
+  count = var.bake == null ? 0 : 1
 
   name           = "${local.name}-image"
   role_arn       = aws_iam_role.this["pipeline-image"].arn

@@ -155,7 +155,7 @@ variable "state_key_arn" {
   }
 }
 
-variable "image" {
+variable "bake" {
   type = object({
     vpc_id               = string
     subnet_id            = string
@@ -170,28 +170,28 @@ variable "image" {
   default     = null
 
   validation {
-    condition     = var.image == null ? true : can(regex("^vpc-[0-9a-f]+$", var.image.vpc_id)) && can(regex("^subnet-[0-9a-f]+$", var.image.subnet_id)) && can(regex("^sg-[0-9a-f]+$", var.image.security_group_id))
-    error_message = "image needs vpc_id, subnet_id and security_group_id as ids, such as vpc-0123456789abcdef0, subnet-0123456789abcdef0 and sg-0123456789abcdef0."
+    condition     = var.bake == null ? true : can(regex("^vpc-[0-9a-f]+$", var.bake.vpc_id)) && can(regex("^subnet-[0-9a-f]+$", var.bake.subnet_id)) && can(regex("^sg-[0-9a-f]+$", var.bake.security_group_id))
+    error_message = "bake needs vpc_id, subnet_id and security_group_id as ids, such as vpc-0123456789abcdef0, subnet-0123456789abcdef0 and sg-0123456789abcdef0."
   }
 
   validation {
-    condition     = var.image == null ? true : can(regex("^arn:[a-z-]+:kms:${var.region}:[0-9]{12}:key/.+$", var.image.kms_key_arn))
-    error_message = "image.kms_key_arn is \"${try(var.image.kms_key_arn, "")}\": give the ARN of the customer key itself, in ${var.region}; Auto Scaling's role must be allowed to use it."
+    condition     = var.bake == null ? true : can(regex("^arn:[a-z-]+:kms:${var.region}:[0-9]{12}:key/.+$", var.bake.kms_key_arn))
+    error_message = "bake.kms_key_arn is \"${try(var.bake.kms_key_arn, "")}\": give the ARN of the customer key itself, in ${var.region}; Auto Scaling's role must be allowed to use it."
   }
 
   validation {
-    condition     = var.image == null ? true : can(regex("^1[.](1[1-9]|[2-9][0-9])[.][0-9]+$", var.image.packer_version))
-    error_message = "image.packer_version is \"${try(var.image.packer_version, "")}\": give Packer 1.11 or later, such as 1.14.2."
+    condition     = var.bake == null ? true : can(regex("^1[.](1[1-9]|[2-9][0-9])[.][0-9]+$", var.bake.packer_version))
+    error_message = "bake.packer_version is \"${try(var.bake.packer_version, "")}\": give Packer 1.11 or later, such as 1.14.2."
   }
 
   validation {
-    condition     = var.image == null ? true : alltrue([for digest in [var.image.packer_sha256, var.image.amazon_plugin_sha256] : can(regex("^[0-9a-f]{64}$", digest))])
-    error_message = "image.packer_sha256 and amazon_plugin_sha256 are 64 hexadecimal digits each: take them from the SHA256SUMS at releases.hashicorp.com, after gpg has verified it."
+    condition     = var.bake == null ? true : alltrue([for digest in [var.bake.packer_sha256, var.bake.amazon_plugin_sha256] : can(regex("^[0-9a-f]{64}$", digest))])
+    error_message = "bake.packer_sha256 and amazon_plugin_sha256 are 64 hexadecimal digits each: take them from the SHA256SUMS at releases.hashicorp.com, after gpg has verified it."
   }
 
   validation {
-    condition     = var.image == null ? true : toset(keys(var.image.agents)) == toset(["cloudwatch_agent_sha256", "cloudwatch_agent_version", "ssm_agent_sha256", "ssm_agent_version"])
-    error_message = "image.agents has ${try(join(", ", keys(var.image.agents)), "")}: give cloudwatch_agent_version, cloudwatch_agent_sha256, ssm_agent_version and ssm_agent_sha256 (docs/image.md says where they are found)."
+    condition     = var.bake == null ? true : toset(keys(var.bake.agents)) == toset(["cloudwatch_agent_sha256", "cloudwatch_agent_version", "ssm_agent_sha256", "ssm_agent_version"])
+    error_message = "bake.agents has ${try(join(", ", keys(var.bake.agents)), "")}: give cloudwatch_agent_version, cloudwatch_agent_sha256, ssm_agent_version and ssm_agent_sha256 (docs/image.md says where they are found)."
   }
 }
 

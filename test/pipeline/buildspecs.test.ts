@@ -14,7 +14,7 @@ import { needsTool } from '../support/tool.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const asJson = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))';
-const names = ['build', 'deploy', 'rollback'] as const;
+const names = ['build', 'deploy', 'rollback', 'promote', 'plan', 'apply'] as const;
 const files = Object.fromEntries(names.map((name) => [name, join(root, `pipeline/buildspecs/${name}.yml`)]));
 const specs = Object.fromEntries(names.map((name) => [name, JSON.parse(execFileSync(localPython, ['-c', asJson, files[name] ?? ''], { encoding: 'utf8' }))]));
 const commands = (name: string): readonly string[] => [...specs[name].phases.install.commands, ...specs[name].phases.build.commands];
@@ -73,8 +73,11 @@ t.test('build, deploy, build, deploy, rollback: each runs whole against the loca
   const built = await codebuild('build');
   t.equal(built.end, 0, built.stderr);
   t.match(built.stdout, /^exported PINION_RELEASE=1$/m);
+  const [, digest = ''] = /^exported PINION_RECORD_SHA256=([0-9a-f]{64})$/m.exec(built.stdout) ?? [];
   t.match(built.asked, [/^ci --prefix pinion/]);
-  const deployed = await codebuild('deploy', { PINION_RELEASE: '1' });
+  const another = await codebuild('deploy', { PINION_RELEASE: '1', PINION_RECORD_SHA256: digest.replace(/^./, (first) => (first === '0' ? '1' : '0')) });
+  t.match(another, { end: 5, stderr: /release 1 is not the record [0-9a-f]{64}/ }, 'the record that was approved, or none');
+  const deployed = await codebuild('deploy', { PINION_RELEASE: '1', PINION_RECORD_SHA256: digest });
   t.equal(deployed.end, 0, deployed.stderr);
   t.match(deployed.stdout, /^release 1 is live on template version 2/m);
 

@@ -145,7 +145,7 @@ run "images_are_baked_in_the_builders_subnet" {
   command = apply
 
   variables {
-    image = {
+    bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
       security_group_id    = "sg-0a"

@@ -221,7 +221,7 @@ run "subnet_by_its_name" {
   command = plan
 
   variables {
-    image = {
+    bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "builders"
       security_group_id    = "sg-0a"
@@ -233,14 +233,14 @@ run "subnet_by_its_name" {
     }
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.bake]
 }
 
 run "image_key_by_alias" {
   command = plan
 
   variables {
-    image = {
+    bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
       security_group_id    = "sg-0a"
@@ -252,14 +252,14 @@ run "image_key_by_alias" {
     }
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.bake]
 }
 
 run "packer_too_old" {
   command = plan
 
   variables {
-    image = {
+    bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
       security_group_id    = "sg-0a"
@@ -271,14 +271,14 @@ run "packer_too_old" {
     }
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.bake]
 }
 
 run "plugin_without_digest" {
   command = plan
 
   variables {
-    image = {
+    bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
       security_group_id    = "sg-0a"
@@ -290,14 +290,14 @@ run "plugin_without_digest" {
     }
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.bake]
 }
 
 run "agent_left_out" {
   command = plan
 
   variables {
-    image = {
+    bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
       security_group_id    = "sg-0a"
@@ -309,5 +309,5 @@ run "agent_left_out" {
     }
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.bake]
 }
