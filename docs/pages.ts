@@ -4,6 +4,7 @@ import { documentsPage } from './documents-page.ts';
 import { exitCodesPage } from './exit-codes-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { settingsPage } from './settings-page.ts';
+import { terraformInputsPage } from './terraform-inputs-page.ts';
 import { terraformMetrics } from './terraform-metrics.ts';
 
 /** The pages that are made of sources, by file name in this folder. */
@@ -14,5 +15,6 @@ export const pages: Readonly<Record<string, () => string>> = {
   'exit-codes.md': exitCodesPage,
   'metrics.md': metricsPage,
   'settings.md': settingsPage,
+  'terraform-inputs.md': terraformInputsPage,
   '../terraform/environment/metrics.json': terraformMetrics,
 };

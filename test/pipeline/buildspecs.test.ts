@@ -89,7 +89,7 @@ t.test('build, deploy, build, deploy, rollback, promote: each runs whole against
   t.match(await status(), { live: 1, previous: 2, serving: 2, runs: { release: 1, isProven: true } });
   t.match(await codebuild('rollback', { PINION_RELEASE: '2' }), { end: 0, stdout: /^release 2 is live/m });
 
-  const promoted = await codebuild('promote', { PINION_FROM: `${place.env}:1` });
+  const promoted = await codebuild('promote', { PINION_FROM: `${lab.place.env}:1` });
   t.match(promoted, { end: 0, stdout: /^exported PINION_RELEASE=3\nexported PINION_RECORD_SHA256=[0-9a-f]{64}$/m }, promoted.stderr);
 
   const failed = await codebuild('deploy', { PINION_RELEASE: '9' });
