@@ -177,7 +177,7 @@ t.test('help and explain need no app and no network, and every verb has an examp
   });
   t.match(await runCli(['explain', 'unpined']), {
     exit: 3,
-    stderr: 'pinion: CAUSE_UNKNOWN: unpined is not a cause; UNPINNED is the nearest. Pinion explain lists them.\n',
+    stderr: 'pinion: CAUSE_UNKNOWN: unpined is not a cause; UNPINNED is the nearest. List them with pinion explain.\n',
   });
   t.match(JSON.parse((await runCli(['explain', '--json'])).stdout), { ok: true, groups: Array });
 });

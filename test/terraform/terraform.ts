@@ -8,8 +8,7 @@ import type { Test } from 'tap';
 import { type Ended, run } from '../support/run-files.ts';
 
 export const repository = fileURLToPath(new URL('../..', import.meta.url));
-export const roots = ['state', 'app', 'environment'] as const;
-export type Root = (typeof roots)[number];
+export type Root = 'state' | 'app' | 'environment';
 
 /** Folders with `registry.terraform.io/hashicorp/aws` in them: what `terraform providers mirror` makes. */
 const mirrors = (): readonly string[] => {
@@ -53,4 +52,19 @@ export async function copyRoot(t: Test, root: Root, overrides: Readonly<Record<s
 export function succeeds(t: Test, { end, stdout, stderr }: Ended, what: string): boolean {
   if (end !== 0) t.comment(`${stdout}\n${stderr}`);
   return t.equal(end, 0, what);
+}
+
+/** Formatted, valid, and its own tests hold. */
+export function holds(t: Test, root: Root): void {
+  const missing = missingTerraform();
+  t.test(`terraform/${root} is formatted and valid, and its own tests hold`, missing === undefined ? {} : { skip: missing }, async (t) => {
+    const { terraform } = await copyRoot(t, root);
+    succeeds(t, await terraform(['fmt', '-check', '-recursive', '-diff', '-no-color']), 'fmt');
+    succeeds(t, await terraform(['init', '-backend=false', '-input=false', '-no-color']), 'init');
+    succeeds(t, await terraform(['validate', '-no-color']), 'validate');
+    const tested = await terraform(['test', '-no-color']);
+    succeeds(t, tested, 'test');
+    const [, passed = '0'] = /(\d+) passed, 0 failed/.exec(tested.stdout) ?? [];
+    t.ok(Number(passed) > 5, `${passed} runs`);
+  });
 }

@@ -26,201 +26,39 @@ run "region_with_zone" {
   expect_failures = [var.region]
 }
 
-run "account_too_short" {
+run "wrong_inputs_1" {
   command = plan
 
   variables {
+    # account too short
     account_id    = "1234567890"
     state_key_arn = "arn:aws:kms:eu-west-1:1234567890:key/1"
-  }
 
-  expect_failures = [var.account_id]
-}
-
-run "app_with_capital" {
-  command = plan
-
-  variables {
+    # app with capital
     app = "Shop"
-  }
 
-  expect_failures = [var.app]
-}
-
-run "tag_that_is_set_already" {
-  command = plan
-
-  variables {
+    # tag that is set already
     tags = { App = "other" }
-  }
 
-  expect_failures = [var.tags]
-}
-
-run "environment_that_ends_with_hyphen" {
-  command = plan
-
-  variables {
+    # environment that ends with hyphen
     environments = [{ name = "staging-" }]
-  }
 
-  expect_failures = [var.environments]
-}
-
-run "environment_twice" {
-  command = plan
-
-  variables {
-    environments = [{ name = "staging" }, { name = "staging" }]
-  }
-
-  expect_failures = [var.environments]
-}
-
-run "environment_with_the_name_of_a_role" {
-  command = plan
-
-  variables {
-    environments = [{ name = "plan" }]
-  }
-
-  expect_failures = [var.environments]
-}
-
-run "deploy_longer_than_a_build" {
-  command = plan
-
-  variables {
-    environments = [{ name = "staging", expected_minutes = 696 }]
-  }
-
-  expect_failures = [var.environments]
-}
-
-run "zone_by_its_name" {
-  command = plan
-
-  variables {
-    environments = [{ name = "staging", zone_id = "example.com" }]
-  }
-
-  expect_failures = [var.environments]
-}
-
-run "connection_by_its_name" {
-  command = plan
-
-  variables {
+    # connection by its name
     repository = { connection_arn = "github", name = "example/shop" }
-  }
 
-  expect_failures = [var.repository]
-}
-
-run "repository_with_host" {
-  command = plan
-
-  variables {
-    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "https://github.com/example/shop" }
-  }
-
-  expect_failures = [var.repository]
-}
-
-run "branch_with_wildcard" {
-  command = plan
-
-  variables {
-    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "example/shop", branch = "release/*" }
-  }
-
-  expect_failures = [var.repository]
-}
-
-run "folder_that_leaves_the_repository" {
-  command = plan
-
-  variables {
-    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "example/shop", app_dir = "../shop" }
-  }
-
-  expect_failures = [var.repository]
-}
-
-run "app_and_pinion_in_one_folder" {
-  command = plan
-
-  variables {
-    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "example/shop", pinion_dir = "." }
-  }
-
-  expect_failures = [var.repository]
-}
-
-run "image_that_changes_by_itself" {
-  command = plan
-
-  variables {
+    # image that changes by itself
     build_image = "aws/codebuild/standard:7.0"
-  }
 
-  expect_failures = [var.build_image]
-}
-
-run "terraform_too_old" {
-  command = plan
-
-  variables {
+    # terraform too old
     terraform = { version = "1.9.8", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
-  }
 
-  expect_failures = [var.terraform]
-}
-
-run "terraform_without_digest" {
-  command = plan
-
-  variables {
-    terraform = { version = "1.11.4", sha256 = "latest" }
-  }
-
-  expect_failures = [var.terraform]
-}
-
-run "state_key_of_another_account" {
-  command = plan
-
-  variables {
-    state_key_arn = "arn:aws:kms:eu-west-1:210987654321:key/1"
-  }
-
-  expect_failures = [var.state_key_arn]
-}
-
-run "address_without_domain" {
-  command = plan
-
-  variables {
+    # address without domain
     notify_emails = ["shop"]
-  }
 
-  expect_failures = [var.notify_emails]
-}
-
-run "log_days_that_are_not_offered" {
-  command = plan
-
-  variables {
+    # log days that are not offered
     log_days = 10
-  }
 
-  expect_failures = [var.log_days]
-}
-
-run "subnet_by_its_name" {
-  command = plan
-
-  variables {
+    # subnet by its name
     bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "builders"
@@ -233,13 +71,26 @@ run "subnet_by_its_name" {
     }
   }
 
-  expect_failures = [var.bake]
+  expect_failures = [var.account_id, var.app, var.bake, var.build_image, var.environments, var.log_days, var.notify_emails, var.repository, var.tags, var.terraform]
 }
 
-run "image_key_by_alias" {
+run "wrong_inputs_2" {
   command = plan
 
   variables {
+    # environment twice
+    environments = [{ name = "staging" }, { name = "staging" }]
+
+    # repository with host
+    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "https://github.com/example/shop" }
+
+    # terraform without digest
+    terraform = { version = "1.11.4", sha256 = "latest" }
+
+    # state key of another account
+    state_key_arn = "arn:aws:kms:eu-west-1:210987654321:key/1"
+
+    # image key by alias
     bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
@@ -252,13 +103,20 @@ run "image_key_by_alias" {
     }
   }
 
-  expect_failures = [var.bake]
+  expect_failures = [var.bake, var.environments, var.repository, var.state_key_arn, var.terraform]
 }
 
-run "packer_too_old" {
+run "wrong_inputs_3" {
   command = plan
 
   variables {
+    # environment with the name of a role
+    environments = [{ name = "plan" }]
+
+    # branch with wildcard
+    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "example/shop", branch = "release/*" }
+
+    # packer too old
     bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
@@ -271,13 +129,20 @@ run "packer_too_old" {
     }
   }
 
-  expect_failures = [var.bake]
+  expect_failures = [var.bake, var.environments, var.repository]
 }
 
-run "plugin_without_digest" {
+run "wrong_inputs_4" {
   command = plan
 
   variables {
+    # deploy longer than a build
+    environments = [{ name = "staging", expected_minutes = 696 }]
+
+    # folder that leaves the repository
+    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "example/shop", app_dir = "../shop" }
+
+    # plugin without digest
     bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
@@ -290,13 +155,20 @@ run "plugin_without_digest" {
     }
   }
 
-  expect_failures = [var.bake]
+  expect_failures = [var.bake, var.environments, var.repository]
 }
 
-run "agent_left_out" {
+run "wrong_inputs_5" {
   command = plan
 
   variables {
+    # zone by its name
+    environments = [{ name = "staging", zone_id = "example.com" }]
+
+    # app and pinion in one folder
+    repository = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0", name = "example/shop", pinion_dir = "." }
+
+    # agent left out
     bake = {
       vpc_id               = "vpc-0a"
       subnet_id            = "subnet-0a"
@@ -309,5 +181,5 @@ run "agent_left_out" {
     }
   }
 
-  expect_failures = [var.bake]
+  expect_failures = [var.bake, var.environments, var.repository]
 }

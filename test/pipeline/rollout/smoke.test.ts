@@ -21,7 +21,7 @@ async function order(t: Test, answer: RequestListener, more: Partial<SmokeOrder>
       stillThere: async () => instances,
       budgetMs: 300,
       everyMs: 5,
-      timeoutMs: 100,
+      timeoutMs: 5_000,
       ...more,
     },
   };
@@ -77,7 +77,7 @@ t.test('where the app sends its instance, every one of them must have answered',
 });
 
 t.test('what hangs, and what is not there, is said; an abort ends it', async (t) => {
-  t.match(await smoke(await order(t, () => {}), forever), { passed: false, detail: 'GET / was not answered: nothing within 100 ms' });
+  t.match(await smoke(await order(t, () => {}, { timeoutMs: 100 }), forever), { passed: false, detail: 'GET / was not answered: nothing within 100 ms' });
   t.match(await smoke({ ...(await order(t, () => {})), url: 'http://127.0.0.1:9/' }, forever), { detail: /GET \/ was not answered: / });
   const stop = new AbortController();
   const asking = smoke(await order(t, () => stop.abort(), { timeoutMs: 10_000, budgetMs: 10_000 }), stop.signal);

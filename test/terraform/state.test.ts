@@ -1,0 +1,4 @@
+import t from 'tap';
+import { holds } from './terraform.ts';
+
+holds(t, 'state');
