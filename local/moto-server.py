@@ -7,6 +7,7 @@ it answers, and ends on SIGTERM or when its standard input ends, so that it neve
 import copy
 import functools
 import importlib
+import inspect
 import json
 import logging
 import os
@@ -52,6 +53,29 @@ def verify_and_store_s3_checksums():
     S3Response._get_checksum = get_checksum
 
 
+def give_back_lifecycle_rules_as_they_were_put():
+    from moto.s3.responses import S3Response
+
+    put, get = S3Response._bucket_response_put, S3Response.get_bucket_lifecycle
+
+    def bucket_response_put(self, request, bucket_name, querystring):
+        answer = put(self, request, bucket_name, querystring)
+        if "lifecycle" in querystring:
+            self.backend.get_bucket(bucket_name).lifecycle_as_put = self.body
+        return answer
+
+    def get_bucket_lifecycle(self):
+        status, headers, _ = get(self)
+        return status, headers, self.backend.get_bucket(self.bucket_name).lifecycle_as_put
+
+    S3Response._bucket_response_put, S3Response.get_bucket_lifecycle = bucket_response_put, get_bucket_lifecycle
+
+
+def correct_s3():
+    verify_and_store_s3_checksums()
+    give_back_lifecycle_rules_as_they_were_put()
+
+
 def inherit_from_the_source_version():
     from moto.ec2.responses.launch_templates import LaunchTemplates
 
@@ -92,11 +116,18 @@ def keep_the_template_s_own_tags_out_of_its_data():
 def describe_every_security_group_rule():
     from moto.ec2.models.security_groups import SecurityGroupRule
 
-    sources = ("ip_range", "source_group", "prefix_list_id")
+    uncorrected = SecurityGroupRule.__init__
+    signature = inspect.signature(uncorrected)
+
+    def init(self, *args, **kwargs):
+        uncorrected(self, *args, **kwargs)
+        prefix_list = signature.bind(self, *args, **kwargs).arguments.get("prefix_list_id")
+        self.prefix_list_description = (prefix_list or {}).get("Description")
 
     def description(self):
-        return next((found for source in sources if (found := (getattr(self, source) or {}).get("Description"))), None)
+        return self.ip_range.get("Description") or self.source_group.get("Description") or self.prefix_list_description
 
+    SecurityGroupRule.__init__ = init
     SecurityGroupRule.description = property(description)
 
 
@@ -106,7 +137,7 @@ def correct_ec2():
     describe_every_security_group_rule()
 
 
-CORRECTIONS = {"s3": verify_and_store_s3_checksums, "ec2": correct_ec2}
+CORRECTIONS = {"s3": correct_s3, "ec2": correct_ec2}
 
 
 def create_app(service):

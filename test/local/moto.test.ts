@@ -10,7 +10,16 @@ import {
   DescribeSecurityGroupRulesCommand,
   EC2Client,
 } from '@aws-sdk/client-ec2';
-import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetBucketLifecycleConfigurationCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { GetParametersCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import t from 'tap';
 import { Failure } from '../../contract/causes.ts';
@@ -55,6 +64,14 @@ t.test('an object of the default checksum and one without any still work', async
   t.equal(put.status, 200);
 });
 
+t.test('lifecycle rules come back as they were put', async (t) => {
+  const Rules = [
+    { ID: 'old', Status: 'Enabled' as const, Filter: { Prefix: '' }, NoncurrentVersionExpiration: { NoncurrentDays: 30, NewerNoncurrentVersions: 20 } },
+  ];
+  await s3.send(new PutBucketLifecycleConfigurationCommand({ Bucket: 'artifacts', LifecycleConfiguration: { Rules } }));
+  t.match((await s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket: 'artifacts' }))).Rules, Rules);
+});
+
 t.test('a template version inherits what it does not name from its SourceVersion', async (t) => {
   const ec2 = async (form: Record<string, string>) => {
     const authorization = 'AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request';
@@ -87,13 +104,19 @@ t.test("a template's own tags are not in its data, and a rule that names a group
   const { LaunchTemplateVersions } = await ec2.send(new DescribeLaunchTemplateVersionsCommand({ LaunchTemplateId: made?.LaunchTemplateId, Versions: ['1'] }));
   t.same(LaunchTemplateVersions?.[0]?.LaunchTemplateData?.TagSpecifications, [tagged('instance')]);
   const { GroupId } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'app', Description: 'app' }));
-  const rule = { IpProtocol: 'tcp', FromPort: 80, ToPort: 80, UserIdGroupPairs: [{ GroupId, Description: 'traffic' }] };
+  const rule = {
+    ...{ IpProtocol: 'tcp', FromPort: 80, ToPort: 80 },
+    ...{ UserIdGroupPairs: [{ GroupId, Description: 'traffic' }], PrefixListIds: [{ PrefixListId: 'pl-1', Description: 'S3' }] },
+  };
   await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [rule] }));
   const of = { Filters: [{ Name: 'group-id', Values: [GroupId ?? ''] }] };
   const { SecurityGroupRules: rules = [] } = await ec2.send(new DescribeSecurityGroupRulesCommand(of));
-  t.match(
-    rules.find(({ IsEgress }) => !IsEgress),
-    { Description: 'traffic', ReferencedGroupInfo: { GroupId } },
+  t.same(
+    rules
+      .filter(({ IsEgress }) => !IsEgress)
+      .map(({ Description }) => Description)
+      .sort(),
+    ['S3', 'traffic'],
   );
 });
 
