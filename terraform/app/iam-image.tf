@@ -43,10 +43,21 @@ locals {
       resources  = ["arn:${local.partition}:ec2:${var.region}::image/*"]
       conditions = local.baked
     },
+    # Only while it is made: whoever could tag what is there could have it under UseBuilder.
     {
-      sid        = "TagWhatIsMade"
+      sid       = "TagWhatIsLaunched"
+      actions   = ["ec2:CreateTags"]
+      resources = [for kind in ["instance", "key-pair", "network-interface", "security-group", "volume"] : "${local.ec2_arn}:${kind}/*"]
+      conditions = [
+        { test = "Null", variable = "aws:RequestTag/PinionVersion", values = ["false"] },
+        { test = "StringEquals", variable = "ec2:CreateAction", values = ["CreateKeyPair", "CreateSecurityGroup", "RunInstances"] },
+      ]
+    },
+    # Packer tags an image and its snapshots after they are there.
+    {
+      sid        = "TagImage"
       actions    = ["ec2:CreateTags"]
-      resources  = concat([for kind in ["instance", "key-pair", "network-interface", "security-group", "volume"] : "${local.ec2_arn}:${kind}/*"], [for kind in ["image", "snapshot"] : "arn:${local.partition}:ec2:${var.region}::${kind}/*"])
+      resources  = [for kind in ["image", "snapshot"] : "arn:${local.partition}:ec2:${var.region}::${kind}/*"]
       conditions = [{ test = "Null", variable = "aws:RequestTag/PinionVersion", values = ["false"] }]
     },
     {

@@ -42,7 +42,8 @@ locals {
       { actions = ["sts:AssumeRole"], resources = ["${local.account}:role/${local.name}-app"] },
     ]
     release = [
-      { actions = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:PutParameter"], resources = concat([local.release_arn, local.config_arn, local.document_arn], local.source_release) },
+      { actions = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters"], resources = concat([local.release_arn, local.config_arn, local.document_arn], local.source_release) },
+      { actions = ["ssm:PutParameter"], resources = [local.release_arn] },
       { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = concat([local.artifact_objects], local.pipeline_objects) },
       { actions = ["s3:ListBucket"], resources = [local.artifact_bucket] },
       { actions = ["kms:Decrypt"], resources = concat(local.artifact_keys, local.pipeline_keys) },
@@ -50,7 +51,8 @@ locals {
       { actions = ["codeconnections:GetConnectionToken", "codeconnections:UseConnection"], resources = local.pipeline_connection },
     ]
     deploy = [
-      { actions = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:LabelParameterVersion"], resources = [local.release_arn, local.config_arn, local.document_arn] },
+      { actions = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters"], resources = [local.release_arn, local.config_arn, local.document_arn] },
+      { actions = ["ssm:LabelParameterVersion"], resources = [local.release_arn] },
       { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = concat([local.artifact_objects], local.pipeline_objects) },
       { actions = ["s3:ListBucket"], resources = [local.artifact_bucket] },
       { actions = ["kms:Decrypt"], resources = concat(local.artifact_keys, local.pipeline_keys) },

@@ -183,7 +183,7 @@ data "aws_iam_policy_document" "s3_endpoint" {
     resources = [local.artifact_objects]
 
     principals {
-      type        = "AWS"
+      type        = "*"
       identifiers = ["*"]
     }
 
@@ -202,7 +202,7 @@ data "aws_iam_policy_document" "s3_endpoint" {
       resources = statement.value.resources
 
       principals {
-        type        = "AWS"
+        type        = "*"
         identifiers = ["*"]
       }
 
@@ -241,7 +241,7 @@ data "aws_iam_policy_document" "endpoint" {
     resources = ["*"]
 
     principals {
-      type        = "AWS"
+      type        = "*"
       identifiers = ["*"]
     }
 
