@@ -13,10 +13,8 @@ import { startGateway } from '../../local/gateway.ts';
 import type { TargetGroup } from '../../local/load-balancer/target-group.ts';
 import { startMoto } from '../../local/moto.ts';
 import { readTemplateVersion } from '../../pipeline/rollout/template.ts';
-import { copyRoot, missingTerraform, type Root, succeeds, type Terraform } from './terraform.ts';
+import { type Copy, copyRoot, needsTerraform, type Root, succeeds } from './terraform.ts';
 
-const missing = missingTerraform();
-const options = missing === undefined ? {} : { skip: missing };
 /** The account that moto answers for. */
 const accountId = '123456789012';
 const noChanges = 0;
@@ -59,15 +57,15 @@ provider "aws" {
 `;
 const credentials = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey, AWS_REGION: region };
 
-async function open(t: Test, root: Root, endpoint: string, variables: string): Promise<Terraform> {
+async function open(t: Test, root: Root, endpoint: string, variables: string): Promise<Copy> {
   const overrides = { 'zz_override.tf': provider, 'test.auto.tfvars': variables };
-  const opened = await copyRoot(t, root, overrides, { ...credentials, AWS_ENDPOINT_URL: endpoint });
+  const opened = copyRoot(t, root, overrides, { ...credentials, AWS_ENDPOINT_URL: endpoint });
   succeeds(t, await opened.terraform(['init', '-input=false', '-no-color']), 'init');
   return opened;
 }
 
 /** Applied whole, in less than the three minutes that are promised; nothing left to plan; and destroyed. */
-async function proves(t: Test, { terraform }: Terraform, between: () => Promise<void> = async () => {}): Promise<void> {
+async function proves(t: Test, { terraform }: Copy, between: () => Promise<void> = async () => {}): Promise<void> {
   const begunMs = performance.now();
   if (!succeeds(t, await terraform(['apply', '-auto-approve', '-input=false', '-no-color'], 200), 'apply')) return;
   t.comment(`applied in ${((performance.now() - begunMs) / 1_000).toFixed(0)} s`);
@@ -92,7 +90,8 @@ fleet      = { instance_type = "t3.small", min = 2, max = 4 }
 artifacts  = { bucket = "pinion-shop-artifacts-${accountId}" }
 `;
 
-t.test('terraform/environment: applied whole, nothing left to plan, the document as the CLI reads it, and destroyed', options, async (t) => {
+if (needsTerraform(t)) {
+t.test('terraform/environment: applied whole, nothing left to plan, the document as the CLI reads it, and destroyed', async (t) => {
   const endpoint = await startCloud(t);
   await proves(t, await open(t, 'environment', endpoint, environment), async () => {
     const ssm = new SSMClient({ endpoint, region, credentials: keys });
@@ -105,7 +104,7 @@ t.test('terraform/environment: applied whole, nothing left to plan, the document
   });
 });
 
-t.test('terraform/state: applied whole; its lock refuses a second one; nothing left to plan', options, async (t) => {
+t.test('terraform/state: applied whole; its lock refuses a second one; nothing left to plan', async (t) => {
   const endpoint = await startCloud(t);
   const state = `region = "${region}"\naccount_id = "${accountId}"\napp = "shop"\nadministrators = ["arn:aws:iam::${accountId}:role/operator"]\n`;
   await proves(t, await open(t, 'state', endpoint, state), async () => {
@@ -130,7 +129,7 @@ resource "terraform_data" "slow" {
 }
 `;
     await t.test('two at once', async (t) => {
-      const copy = await copyRoot(t, 'state', {}, { ...credentials });
+      const copy = copyRoot(t, 'state', {}, { ...credentials });
       for (const file of readdirSync(copy.folder)) if (file.endsWith('.tf')) rmSync(join(copy.folder, file));
       writeFileSync(join(copy.folder, 'main.tf'), backend);
       succeeds(t, await copy.terraform(['init', '-input=false', '-no-color']), 'init');
@@ -145,3 +144,4 @@ resource "terraform_data" "slow" {
     });
   });
 });
+}

@@ -1,54 +1,89 @@
-/** Terraform as tests run it: a copy of a root, the providers of this machine, and nothing of the caller's settings. */
+/** Terraform as tests run it: in a folder of their own, with the providers of this machine, nothing of the caller's settings, and no way to an account. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { type Ended, run } from '../support/run-files.ts';
 
-export const repository = fileURLToPath(new URL('../..', import.meta.url));
+const repository = fileURLToPath(new URL('../..', import.meta.url));
 export type Root = 'state' | 'app' | 'environment';
 
-/** Folders with `registry.terraform.io/hashicorp/aws` in them: what `terraform providers mirror` makes. */
-const mirrors = (): readonly string[] => {
-  const below = ['/opt', '/usr/share', '/usr/local/share', join(homedir(), '.terraform.d')];
-  const found = below
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) => globSync('*/registry.terraform.io/hashicorp/aws', { cwd: folder }).map((path) => join(folder, path, '../../..')));
-  return [process.env.PINION_TERRAFORM_MIRROR, ...found].filter((folder) => folder !== undefined);
-};
+const provider = 'registry.terraform.io/hashicorp/aws';
 
-/** What keeps Terraform's tests from running here; undefined when they can. */
-export function missingTerraform(): string | undefined {
-  const version = /^Terraform v(\d+)\.(\d+)/.exec(spawnSync('terraform', ['version'], { encoding: 'utf8' }).stdout ?? '');
-  if (version === null || Number(version[1]) < 1 || (Number(version[1]) === 1 && Number(version[2]) < 10)) return 'Terraform 1.10 or later is missing';
-  return mirrors().length > 0 ? undefined : 'no mirror of the AWS provider is here: terraform providers mirror FOLDER, and PINION_TERRAFORM_MIRROR=FOLDER';
+/** A folder that has the AWS provider, as `terraform providers mirror FOLDER` fills it; or undefined. */
+function providerMirror(): string | undefined {
+  const below = (folder: string) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []);
+  const places = [
+    process.env.PINION_TERRAFORM_MIRROR ?? [],
+    join(homedir(), '.terraform.d/plugins'),
+    ...['/opt', '/usr/share', '/usr/local/share'].flatMap((at) => [at, ...below(at)]),
+  ];
+  return places.flat().find((folder) => existsSync(join(folder, provider)));
 }
 
-export type Terraform = {
+/** What keeps Terraform's tests from running here, which no package of Debian gives; undefined when they can. */
+function missingTerraform(): string | undefined {
+  const version = /^Terraform v(\d+)\.(\d+)/.exec(spawnSync('terraform', ['version'], { encoding: 'utf8' }).stdout ?? '');
+  if (version === null || (Number(version[1]) === 1 && Number(version[2]) < 10)) return 'Terraform 1.10 or later is missing: see releases.hashicorp.com/terraform';
+  return providerMirror() === undefined
+    ? 'the AWS provider is missing: in terraform/app, terraform providers mirror FOLDER, and PINION_TERRAFORM_MIRROR=FOLDER'
+    : undefined;
+}
+
+/** Skips a file's tests by name where Terraform or its AWS provider is missing. */
+export function needsTerraform(t: Pick<Test, 'plan'>): boolean {
+  const missing = missingTerraform();
+  if (missing !== undefined) t.plan(0, missing);
+  return missing === undefined;
+}
+
+async function execute(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, seconds = 300): Promise<Ended> {
+  const settings = join(folder, 'terraform.rc');
+  writeFileSync(settings, `provider_installation {\n  filesystem_mirror {\n    path = ${JSON.stringify(providerMirror())}\n  }\n}\n`);
+  const environment = {
+    ...{ PATH: process.env.PATH, HOME: folder, TF_CLI_CONFIG_FILE: settings, TF_IN_AUTOMATION: '1', CHECKPOINT_DISABLE: '1' },
+    ...{ AWS_EC2_METADATA_DISABLED: 'true', ...env },
+  };
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  return run('env', ['-i', ...variables, 'terraform', `-chdir=${folder}`, ...args], folder, seconds);
+}
+
+/** Runs Terraform and gives its stdout; throws with both streams. */
+export async function terraform(folder: string, ...args: string[]): Promise<string> {
+  const { stdout, stderr, end } = await execute(folder, args);
+  if (end !== 0) throw new Error(`terraform ${args.join(' ')} ended with ${end}:\n${errorsOf(stdout)}\n${stderr}`);
+  return stdout;
+}
+
+/** Of lines of JSON what is an error; of others everything. */
+const errorsOf = (stdout: string): string =>
+  stdout
+    .split('\n')
+    .filter((line) => !line.startsWith('{') || line.includes('"@level":"error"'))
+    .map((line) => line.slice(0, 1_000))
+    .join('\n');
+
+/** A root in a folder of its own. */
+export type Copy = {
   readonly folder: string;
-  /** Runs Terraform in the copy; `seconds` is its time-out. */
+  /** Runs Terraform in it; `seconds` is its time-out. */
   readonly terraform: (args: readonly string[], seconds?: number) => Promise<Ended>;
 };
 
-/** A copy of a root beside the files of the repository that it reads, initialized; `overrides` are written into it. */
-export async function copyRoot(t: Test, root: Root, overrides: Readonly<Record<string, string>> = {}, env: NodeJS.ProcessEnv = {}): Promise<Terraform> {
+/** A copy of a root, beside the files of the repository that it reads; `overrides` are written into it. */
+export function copyRoot(t: Test, root: Root, overrides: Readonly<Record<string, string>> = {}, env: NodeJS.ProcessEnv = {}): Copy {
   const base = t.testdir();
   const folder = join(base, 'terraform', root);
   cpSync(join(repository, 'terraform', root), folder, { recursive: true, filter: (path) => !['.terraform', '.terraform.lock.hcl'].includes(basename(path)) });
   mkdirSync(join(base, 'pipeline'));
   symlinkSync(join(repository, 'pipeline/buildspecs'), join(base, 'pipeline/buildspecs'));
   for (const [name, text] of Object.entries(overrides)) writeFileSync(join(folder, name), text);
-  const settings = join(base, 'settings.tfrc');
-  writeFileSync(settings, `provider_installation {\n  filesystem_mirror {\n    path = ${JSON.stringify(mirrors()[0])}\n  }\n}\n`);
-  const environment = { PATH: process.env.PATH, HOME: base, TF_CLI_CONFIG_FILE: settings, TF_IN_AUTOMATION: '1', CHECKPOINT_DISABLE: '1', ...env };
-  const terraform = (args: readonly string[], seconds = 300) =>
-    run('env', ['-i', ...Object.entries(environment).map(([name, value]) => `${name}=${value}`), 'terraform', `-chdir=${folder}`, ...args], base, seconds);
-  return { folder, terraform };
+  return { folder, terraform: (args, seconds) => execute(folder, args, env, seconds) };
 }
 
-/** What Terraform says at its end, where that is no success. */
+/** Says what Terraform said where that is no success. */
 export function succeeds(t: Test, { end, stdout, stderr }: Ended, what: string): boolean {
   if (end !== 0) t.comment(`${stdout}\n${stderr}`);
   return t.equal(end, 0, what);
@@ -56,9 +91,9 @@ export function succeeds(t: Test, { end, stdout, stderr }: Ended, what: string):
 
 /** Formatted, valid, and its own tests hold. */
 export function holds(t: Test, root: Root): void {
-  const missing = missingTerraform();
-  t.test(`terraform/${root} is formatted and valid, and its own tests hold`, missing === undefined ? {} : { skip: missing }, async (t) => {
-    const { terraform } = await copyRoot(t, root);
+  if (!needsTerraform(t)) return;
+  t.test(`terraform/${root} is formatted and valid, and its own tests hold`, async (t) => {
+    const { terraform } = copyRoot(t, root);
     succeeds(t, await terraform(['fmt', '-check', '-recursive', '-diff', '-no-color']), 'fmt');
     succeeds(t, await terraform(['init', '-backend=false', '-input=false', '-no-color']), 'init');
     succeeds(t, await terraform(['validate', '-no-color']), 'validate');

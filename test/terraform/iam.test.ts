@@ -1,0 +1,170 @@
+import t, { type Test } from 'tap';
+import { isDeniedForGood, isTrusted, passes, type Verdict, verdictOn } from './evaluate.ts';
+import { app, bucket, iam, inputs, key, name } from './inputs.ts';
+import { account, type Policy, policiesOf, type Role, region } from './policies.ts';
+import { requests } from './requests.ts';
+import { needsTerraform } from './terraform.ts';
+
+if (needsTerraform(t)) {
+  // Two processors that do nothing else take 25 s.
+  t.setTimeout(300_000);
+  const { roles, endpoints, resources: written } = await policiesOf(inputs);
+  /** As the evaluator can read them. */
+  const resources = Object.fromEntries(Object.entries(written).map(([arn, policy]) => [arn, withoutEncryptionContext(policy)]));
+  const readable = (role: Role): Role => ({
+    ...role,
+    identity: Object.fromEntries(Object.entries(role.identity).map(([called, policy]) => [called, withoutEncryptionContext(policy)])),
+  });
+  const roleOf = (called: string): Role => readable(roles[called] ?? missing(called));
+  /** The policy of the bucket, key or role that a request is for; of a key that is none of ours, one that leaves its administration to IAM. */
+  const policyOf = (resource: string): Policy | undefined =>
+    resources[resource] ??
+    resources[resource.split('/')[0] ?? ''] ??
+    (resource.includes(':key/') ? resources[key('volumes')] : Object.values(roles).find(({ arn }) => arn === resource)?.trust);
+  const verdict = (role: Role, action: string, resource: string, context = {}) =>
+    verdictOn(role, { action, resource, context }, action === 'iam:PassRole' ? undefined : policyOf(resource));
+  const documents = ['release', 'config/DATABASE_URL'].flatMap((what) =>
+    ['shop/prod', 'shop/staging', 'blog/prod'].map((of) => `arn:aws:ssm:${region}:${account}:parameter/pinion/${of}/${what}`),
+  );
+
+  t.test('every role has rows, and a boundary', async (t) => {
+    t.same(Object.keys(requests).sort(), Object.keys(roles).sort());
+    for (const [called, role] of Object.entries(roles)) t.ok(role.boundary, called);
+    const rows = Object.values(requests).flat();
+    const count = (verdict: Verdict) => rows.filter(([expected]) => expected === verdict).length;
+    t.ok(count('may') >= 60 && count('is not granted') + count('cannot') >= 60, `${rows.length} rows, ${count('may')} of them may`);
+  });
+
+  const judge = async (t: Test, called: string) => {
+    const role = roleOf(called);
+    for (const [expected, action, resource, context] of requests[called] ?? []) {
+      const line = `${called} ${expected} ${action} ${resource}${context === undefined ? '' : ` ${JSON.stringify(context)}`}`;
+      t.equal(await verdict(role, action, resource, context), expected, line);
+    }
+  };
+  for (const called of Object.keys(requests).filter((role) => role !== `${name}-deploy`)) t.test(called, (t) => judge(t, called));
+  t.test('F59: a stolen deploy role can neither write a release nor launch anything but the fleet’s', (t) => judge(t, `${name}-deploy`));
+
+  t.test('nobody deletes a release or config, even with every right and no boundary', async (t) => {
+    for (const [called, role] of Object.entries(roles)) {
+      for (const resource of documents) {
+        for (const action of ['ssm:DeleteParameter', 'ssm:DeleteParameters'])
+          t.ok(await isDeniedForGood(role, { action, resource }), `${called} deletes ${resource} by ${action}`);
+      }
+    }
+  });
+
+  t.test('only plan and apply reach the state, and only Terraform its plans, whatever another role is given', async (t) => {
+    const readers: Record<string, readonly string[]> = { state: ['plan', 'apply'], plans: ['plan', 'apply', 'pipeline-infrastructure'] };
+    for (const [called, role] of Object.entries(roles)) {
+      for (const [store, may] of Object.entries(readers)) {
+        const resource = `${bucket(store)}/environment/prod.tfstate`;
+        const isClosed = await isDeniedForGood(role, { action: 's3:GetObject', resource }, resources[bucket(store)]);
+        t.equal(isClosed, !may.map((reader) => `pinion-${app}-${reader}`).includes(called), `${called} reads ${resource}`);
+      }
+      const decrypt = { action: 'kms:Decrypt', resource: key('state'), context: { 'kms:ViaService': `s3.${region}.amazonaws.com` } };
+      t.equal(await isDeniedForGood(role, decrypt, resources[key('state')]), !/-(plan|apply)$/.test(called), `${called} decrypts the state`);
+    }
+  });
+
+  t.test('F60: a role is taken by its own project or pipeline of this account alone', async (t) => {
+    const codebuild = (project: string) => `arn:aws:codebuild:${region}:${account}:project/pinion-${app}-${project}`;
+    const pipeline = (called: string) => `arn:aws:codepipeline:${region}:${account}:pinion-${app}-${called}`;
+    const sources: Record<string, readonly (readonly [service: string, source: string])[]> = {
+      [`${name}-deploy`]: [
+        ['codebuild', codebuild('deploy-prod')],
+        ['codebuild', codebuild('rollback-prod')],
+      ],
+      [`${name}-release`]: [['codebuild', codebuild('release-prod')]],
+      ...Object.fromEntries(['apply', 'build', 'image', 'plan'].map((project) => [`pinion-${app}-${project}`, [['codebuild', codebuild(project)]]])),
+      ...Object.fromEntries(['app', 'image', 'infrastructure'].map((called) => [`pinion-${app}-pipeline-${called}`, [['codepipeline', pipeline(called)]]])),
+      [`pinion-${app}-propose`]: [['events', `arn:aws:events:${region}:${account}:rule/pinion-${app}-propose`]],
+    };
+    for (const [called, allowed] of Object.entries(sources)) {
+      const { trust, arn } = roleOf(called);
+      const by = (service: string, source: string, of = account) =>
+        isTrusted(trust, arn, `${service}.amazonaws.com`, { 'aws:SourceArn': source, 'aws:SourceAccount': of });
+      for (const [service, source] of allowed) {
+        t.ok(await by(service, source), `${source} takes ${called}`);
+        t.notOk(await by(service, source, '999999999999'), `${source} takes ${called} for another account`);
+        t.notOk(await by(service, source.replace(/pinion-[a-z-]+$/, 'pinion-blog-deploy')), `another ${service} takes ${called}`);
+      }
+      t.notOk(await isTrusted(trust, arn, `${allowed[0]?.[0]}.amazonaws.com`), `nobody in particular takes ${called}`);
+      t.notOk(await isTrusted(trust, arn, iam('role', 'administrator')), `a role takes ${called}`);
+    }
+    const { trust, arn } = roleOf(`${name}-runtime`);
+    t.ok(await isTrusted(trust, arn, 'ec2.amazonaws.com'));
+    t.notOk(await isTrusted(trust, arn, 'codebuild.amazonaws.com'));
+    const ofApp = roleOf(`${name}-app`);
+    t.ok(await isTrusted(ofApp.trust, ofApp.arn, iam('role', `${name}-runtime`)));
+    t.notOk(await isTrusted(ofApp.trust, ofApp.arn, iam('role', `${name}-deploy`)));
+    t.notOk(await isTrusted(ofApp.trust, ofApp.arn, 'ec2.amazonaws.com'));
+  });
+
+  t.test('no policy allows an action with a * in it without a reason', async (t) => {
+    /** By role and action. */
+    const reasons: readonly (readonly [role: RegExp, action: RegExp, reason: string])[] = [
+      [
+        /-(plan|apply|plan boundary)$/,
+        /^(autoscaling|ec2|elasticloadbalancing):Describe\*$/,
+        'each release of the provider asks for others; none holds a secret',
+      ],
+      [/-apply boundary$/, /^[a-z0-9-]+:\*$/, 'a boundary has room for services, and gives nothing by itself'],
+    ];
+    const wide = (called: string, policies: readonly (Policy | undefined)[]) =>
+      actionsAllowed(policies).filter((action) => action.includes('*') && !reasons.some(([role, listed]) => role.test(called) && listed.test(action)));
+    for (const [called, { identity, boundary }] of Object.entries(roles)) {
+      t.same(wide(called, Object.values(identity)), [], called);
+      t.same(wide(`${called} boundary`, [boundary]), [], `${called} boundary`);
+    }
+    t.same(wide(`${name}-runtime`, [{ Version: '', Statement: [{ Effect: 'Allow', Action: 'ssm:Get*' }] }]), ['ssm:Get*']);
+    t.same(wide(`${name}-runtime`, [{ Version: '', Statement: [{ Effect: 'Allow', NotAction: 'ssm:GetParameter' }] }]), ['* but ssm:GetParameter']);
+  });
+
+  t.test('only the roles of the instances pass an endpoint', async (t) => {
+    const [runtime, stranger] = [iam('role', `${name}-runtime`), iam('role', 'administrator')];
+    const rows: readonly (readonly [service: string, action: string, resource: string])[] = [
+      ['ssm', 'ssm:GetParameters', documents[3] ?? ''],
+      ['s3', 's3:GetObjectVersion', `${bucket('artifacts')}/shop/0123.tar.zst`],
+      ['sts', 'sts:AssumeRole', iam('role', `${name}-app`)],
+    ];
+    for (const [service, action, resource] of rows) {
+      const endpoint = endpoints[service] ?? missing(service);
+      t.ok(await passes(endpoint, runtime, { action, resource }), `${action} by the agent`);
+      t.notOk(await passes(endpoint, stranger, { action, resource }), `${action} by another role`);
+    }
+    t.notOk(
+      await passes(endpoints.s3 ?? missing('s3'), runtime, { action: 's3:PutObject', resource: 'arn:aws:s3:::elsewhere/secrets' }),
+      's3:PutObject to another bucket',
+    );
+  });
+
+  t.test('values of config are decrypted for their own parameter, by role and key', async (t) => {
+    const own = `arn:aws:ssm:${region}:${account}:parameter/pinion/${app}/prod/config/*`;
+    for (const policy of [roles[`${name}-runtime`]?.identity.runtime, written[key('config')]]) {
+      const decrypting = (policy?.Statement ?? []).filter((statement) => JSON.stringify(statement).includes(`"ssm.${region}.amazonaws.com"`));
+      t.match(decrypting, [{ Condition: { ArnLike: { 'kms:EncryptionContext:PARAMETER_ARN': own } } }]);
+    }
+  });
+}
+
+/** What is allowed of them, whatever the resource; all but some as a line of its own. */
+function actionsAllowed(policies: readonly (Policy | undefined)[]): string[] {
+  const statements = policies.flatMap((policy) => (policy?.Statement ?? []) as { Effect: string; Action?: string | string[]; NotAction?: string | string[] }[]);
+  return statements.filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action, NotAction }) => [Action ?? `* but ${[NotAction].flat().join()}`].flat());
+}
+
+function missing(what: string): never {
+  throw new Error(`${what} is missing`);
+}
+
+/** The evaluator knows no key of an encryption context; these conditions are compared as they are written instead. */
+function withoutEncryptionContext(policy: Policy): Policy {
+  return JSON.parse(JSON.stringify(policy), (name, value) => {
+    if (name !== 'Condition') return value;
+    const kept = Object.entries(value as Record<string, object>).filter(
+      ([, keys]) => !Object.keys(keys).some((key) => key.startsWith('kms:EncryptionContext:')),
+    );
+    return Object.fromEntries(kept);
+  });
+}
