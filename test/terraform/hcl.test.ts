@@ -1,4 +1,5 @@
 import t from 'tap';
+import { margins } from '../../contract/times.ts';
 import { blocksOf, type Named, sourcesOf } from './hcl.ts';
 import { alarmFindings, bucketFindings, buildFindings, everywhereFindings, fleetFindings, roleFindings, wildcardFindings } from './rules.ts';
 
@@ -161,4 +162,9 @@ holds('F60: a build has the buildspec that Terraform gave it, no privileges, and
 holds('every alarm counts missing data as good', alarmFindings, {
   'own has treat_missing_data = missing': 'resource "aws_cloudwatch_metric_alarm" "own" {\n treat_missing_data = "missing"\n }',
   'own has treat_missing_data = undefined': 'resource "aws_cloudwatch_metric_alarm" "own" {\n period = 60\n }',
+});
+
+t.test('the margins of the inequalities are those of contract/times.ts', async (t) => {
+  const local = blocks.environment?.find(({ kind, block }) => kind === 'locals' && 'margins' in block)?.block.margins;
+  t.same(local, { warm_up_seconds: margins.warmUpMs / 1000, stop_seconds: margins.stopMs / 1000 });
 });

@@ -185,6 +185,7 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['may', 'iam:PassRole', iam('role', `${name}-runtime`), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
     ['is not granted', 'ec2:GetConsoleOutput', instance, { 'ec2:InstanceProfile': iam('instance-profile', 'blog') }],
     ['is not granted', 'autoscaling:UpdateAutoScalingGroup', group],
+    ['is not granted', 'autoscaling:UpdateAutoScalingGroup', group, { 'autoscaling:LaunchTemplateVersionSpecified': 'false' }],
     ['is not granted', 'autoscaling:UpdateAutoScalingGroup', group, { ...version, 'autoscaling:MaxSize': '90' }],
     ['is not granted', 'autoscaling:UpdateAutoScalingGroup', group, { ...version, 'autoscaling:MinSize': '0' }],
     ['is not granted', 'autoscaling:UpdateAutoScalingGroup', group, { ...version, 'autoscaling:VPCZoneIdentifiers': 'subnet-0cccccccccccccccc' }],
