@@ -98,7 +98,11 @@ if (needsGuest(t)) {
         events.filter((event) => event.event === 'app-exited' && event.exit === 'exit status 0' && !event.wasKilled),
         'gunicorn ended by itself',
       );
-      t.equal(said.find((line) => /timed out|Killing|SIGKILL/.test(line)), undefined, 'nothing was killed');
+      t.equal(
+        said.find((line) => /timed out|Killing|SIGKILL/.test(line)),
+        undefined,
+        'nothing was killed',
+      );
       if (name !== 'stop') return;
       t.equal(await mainPid(guest, appUnit), 0);
       t.equal(await guest.ask(['ss', '--no-header', '--listening', '--numeric', '--tcp', '( sport = :8000 or sport = :8081 )']), '', 'both ports are closed');

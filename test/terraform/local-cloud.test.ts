@@ -91,24 +91,24 @@ artifacts  = { bucket = "pinion-shop-artifacts-${accountId}" }
 `;
 
 if (needsTerraform(t)) {
-t.test('terraform/environment: applied whole, nothing left to plan, the document as the CLI reads it, and destroyed', async (t) => {
-  const endpoint = await startCloud(t);
-  await proves(t, await open(t, 'environment', endpoint, environment), async () => {
-    const ssm = new SSMClient({ endpoint, region, credentials: keys });
-    const { Parameter: parameter } = await ssm.send(new GetParameterCommand({ Name: '/pinion/shop/test/infrastructure' }));
-    const document = JSON.parse(parameter?.Value ?? '');
-    t.equal(firstProblem(infrastructureSchema, document), undefined);
-    t.match(document, { autoScalingGroup: 'pinion-shop-test', hooks: { launch: 'launch', terminate: 'terminate' } });
-    t.equal(document.alarms.length, 5);
-    ssm.destroy();
+  t.test('terraform/environment: applied whole, nothing left to plan, the document as the CLI reads it, and destroyed', async (t) => {
+    const endpoint = await startCloud(t);
+    await proves(t, await open(t, 'environment', endpoint, environment), async () => {
+      const ssm = new SSMClient({ endpoint, region, credentials: keys });
+      const { Parameter: parameter } = await ssm.send(new GetParameterCommand({ Name: '/pinion/shop/test/infrastructure' }));
+      const document = JSON.parse(parameter?.Value ?? '');
+      t.equal(firstProblem(infrastructureSchema, document), undefined);
+      t.match(document, { autoScalingGroup: 'pinion-shop-test', hooks: { launch: 'launch', terminate: 'terminate' } });
+      t.equal(document.alarms.length, 5);
+      ssm.destroy();
+    });
   });
-});
 
-t.test('terraform/state: applied whole; its lock refuses a second one; nothing left to plan', async (t) => {
-  const endpoint = await startCloud(t);
-  const state = `region = "${region}"\naccount_id = "${accountId}"\napp = "shop"\nadministrators = ["arn:aws:iam::${accountId}:role/operator"]\n`;
-  await proves(t, await open(t, 'state', endpoint, state), async () => {
-    const backend = `
+  t.test('terraform/state: applied whole; its lock refuses a second one; nothing left to plan', async (t) => {
+    const endpoint = await startCloud(t);
+    const state = `region = "${region}"\naccount_id = "${accountId}"\napp = "shop"\nadministrators = ["arn:aws:iam::${accountId}:role/operator"]\n`;
+    await proves(t, await open(t, 'state', endpoint, state), async () => {
+      const backend = `
 terraform {
   backend "s3" {
     bucket                      = "pinion-shop-state-${accountId}"
@@ -128,20 +128,20 @@ resource "terraform_data" "slow" {
   }
 }
 `;
-    await t.test('two at once', async (t) => {
-      const copy = copyRoot(t, 'state', {}, { ...credentials });
-      for (const file of readdirSync(copy.folder)) if (file.endsWith('.tf')) rmSync(join(copy.folder, file));
-      writeFileSync(join(copy.folder, 'main.tf'), backend);
-      succeeds(t, await copy.terraform(['init', '-input=false', '-no-color']), 'init');
-      const first = copy.terraform(['apply', '-auto-approve', '-input=false', '-no-color']);
-      while (!existsSync(join(copy.folder, 'begun'))) await new Promise((resolve) => setTimeout(resolve, 20));
-      const second = await copy.terraform(['plan', '-input=false', '-no-color']);
-      t.not(second.end, 0);
-      t.match(second.stderr, /Error acquiring the state lock/);
-      writeFileSync(join(copy.folder, 'end'), '');
-      succeeds(t, await first, 'the first goes on to its end');
-      succeeds(t, await copy.terraform(['destroy', '-auto-approve', '-input=false', '-no-color']), 'and then another may');
+      await t.test('two at once', async (t) => {
+        const copy = copyRoot(t, 'state', {}, { ...credentials });
+        for (const file of readdirSync(copy.folder)) if (file.endsWith('.tf')) rmSync(join(copy.folder, file));
+        writeFileSync(join(copy.folder, 'main.tf'), backend);
+        succeeds(t, await copy.terraform(['init', '-input=false', '-no-color']), 'init');
+        const first = copy.terraform(['apply', '-auto-approve', '-input=false', '-no-color']);
+        while (!existsSync(join(copy.folder, 'begun'))) await new Promise((resolve) => setTimeout(resolve, 20));
+        const second = await copy.terraform(['plan', '-input=false', '-no-color']);
+        t.not(second.end, 0);
+        t.match(second.stderr, /Error acquiring the state lock/);
+        writeFileSync(join(copy.folder, 'end'), '');
+        succeeds(t, await first, 'the first goes on to its end');
+        succeeds(t, await copy.terraform(['destroy', '-auto-approve', '-input=false', '-no-color']), 'and then another may');
+      });
     });
   });
-});
 }

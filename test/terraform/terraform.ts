@@ -26,7 +26,8 @@ function providerMirror(): string | undefined {
 /** What keeps Terraform's tests from running here, which no package of Debian gives; undefined when they can. */
 function missingTerraform(): string | undefined {
   const version = /^Terraform v(\d+)\.(\d+)/.exec(spawnSync('terraform', ['version'], { encoding: 'utf8' }).stdout ?? '');
-  if (version === null || (Number(version[1]) === 1 && Number(version[2]) < 10)) return 'Terraform 1.10 or later is missing: see releases.hashicorp.com/terraform';
+  if (version === null || (Number(version[1]) === 1 && Number(version[2]) < 10))
+    return 'Terraform 1.10 or later is missing: see releases.hashicorp.com/terraform';
   return providerMirror() === undefined
     ? 'the AWS provider is missing: in terraform/app, terraform providers mirror FOLDER, and PINION_TERRAFORM_MIRROR=FOLDER'
     : undefined;
