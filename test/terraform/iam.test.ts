@@ -143,7 +143,7 @@ if (needsTerraform(t)) {
     const own = `arn:aws:ssm:${region}:${account}:parameter/pinion/${app}/prod/config/*`;
     for (const policy of [roles[`${name}-runtime`]?.identity.runtime, written[key('config')]]) {
       const decrypting = (policy?.Statement ?? []).filter((statement) => JSON.stringify(statement).includes(`"ssm.${region}.amazonaws.com"`));
-      t.match(decrypting, [{ Condition: { ArnLike: { 'kms:EncryptionContext:PARAMETER_ARN': own } } }]);
+      t.match(decrypting, [{ Condition: { StringLike: { 'kms:EncryptionContext:PARAMETER_ARN': own } } }]);
     }
   });
 }
