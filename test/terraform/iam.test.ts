@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import { isDeniedForGood, isTrusted, passes, type Verdict, verdictOn } from './evaluate.ts';
 import { app, bucket, iam, inputs, key, name } from './inputs.ts';
+import { dangling } from './pipelines.ts';
 import { account, type Policy, policiesOf, type Role, region } from './policies.ts';
 import { requests } from './requests.ts';
 import { needsTerraform } from './terraform.ts';
@@ -8,7 +9,7 @@ import { needsTerraform } from './terraform.ts';
 if (needsTerraform(t)) {
   // Two processors that do nothing else take 25 s.
   t.setTimeout(300_000);
-  const { roles, endpoints, resources: written } = await policiesOf(inputs);
+  const { roles, endpoints, resources: written, projects, actions } = await policiesOf(inputs);
   /** As the evaluator can read them. */
   const resources = Object.fromEntries(Object.entries(written).map(([arn, policy]) => [arn, withoutEncryptionContext(policy)]));
   const readable = (role: Role): Role => ({
@@ -137,6 +138,29 @@ if (needsTerraform(t)) {
       await passes(endpoints.s3 ?? missing('s3'), runtime, { action: 's3:PutObject', resource: 'arn:aws:s3:::elsewhere/secrets' }),
       's3:PutObject to another bucket',
     );
+  });
+
+  t.test('every role, project and variable that a pipeline or a project names exists', async (t) => {
+    // Those of the other environment are named alike.
+    const arns = Object.values(roles).flatMap(({ arn }) => [arn, arn.replace(`${name}-`, `pinion-${app}-staging-`)]);
+    t.same(dangling(projects, actions, arns), []);
+    t.ok(projects.length >= 9 && actions.length >= 12, `${projects.length} projects, ${actions.length} actions`);
+    const [deploy] = projects.filter((project) => project.name === `${`pinion-${app}`}-deploy-prod`);
+    t.ok(deploy);
+    const starts = actions.filter(({ project }) => project === deploy?.name);
+    const others = actions.filter((action) => !starts.includes(action));
+    const ofNobody = dangling([{ ...(deploy ?? missing('deploy')), role: 'nobody', given: [] }], others, arns);
+    t.match(ofNobody.join('\n'), /takes nobody.*starts pinion-shop-build, which is no project/s);
+    t.match(
+      dangling(
+        projects.filter((project) => !project.name.endsWith('-plan')),
+        actions,
+        arns,
+      ).join('\n'),
+      /names #\{[\w-]+\.PLAN_SHA256\}/,
+    );
+    const bare = projects.map((project) => ({ ...project, given: [] }));
+    t.match(dangling(bare, actions, arns).join('\n'), /-plan uses \$TERRAFORM_SHA256, which nobody gives/);
   });
 
   t.test('values of config are decrypted for their own parameter, by role and key', async (t) => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { blocksOf, rootFolder, sourcesOf } from './hcl.ts';
+import type { Action, Project } from './pipelines.ts';
 import { terraform } from './terraform.ts';
 
 export const account = '123456789012';
@@ -19,6 +20,8 @@ export type Policies = {
   readonly resources: Readonly<Record<string, Policy>>;
   /** Of VPC endpoints, by service. */
   readonly endpoints: Readonly<Record<string, Policy>>;
+  readonly projects: readonly Project[];
+  readonly actions: readonly Action[];
 };
 
 type Values = Readonly<Record<string, unknown>>;
@@ -101,6 +104,30 @@ function resourcesOf(lines: string): Resource[] {
 
 const read = (text: unknown): Policy => JSON.parse(String(text)) as Policy;
 
+type Variable = { readonly name: string };
+
+function projectOf({ name, service_role, source, environment }: Values): Project {
+  const [{ buildspec } = { buildspec: '' }] = source as { buildspec: string }[];
+  const given = (environment as { environment_variable: Variable[] }[]).flatMap((each) => each.environment_variable.map((variable) => variable.name));
+  return { name: String(name), role: String(service_role), buildspec, given };
+}
+
+function actionsOf({ name: pipeline, stage }: Values): Action[] {
+  type Written = { name: string; namespace: string | null; configuration: Record<string, string> | null };
+  return (stage as { action: Written[] }[]).flatMap(({ action }) =>
+    action.map(({ name, namespace, configuration }) => ({
+      ...{
+        pipeline: String(pipeline),
+        name,
+        namespace: namespace ?? undefined,
+        project: configuration?.ProjectName,
+        texts: Object.values(configuration ?? {}),
+      },
+      given: (JSON.parse(configuration?.EnvironmentVariables ?? '[]') as Variable[]).map((variable) => variable.name),
+    })),
+  );
+}
+
 function collect(resources: readonly Resource[]): Policies {
   const of = (type: string) =>
     resources.filter((resource) => resource.mode === 'managed' && resource.type === type).map(({ values, index }) => ({ ...values, index }) as Values);
@@ -124,6 +151,8 @@ function collect(resources: readonly Resource[]): Policies {
       ...of('aws_s3_bucket_policy').map(({ bucket, policy }) => [bucketArn.get(bucket), read(policy)]),
       ...of('aws_kms_key').map(({ arn, policy }) => [arn, read(policy)]),
     ]),
+    projects: of('aws_codebuild_project').map(projectOf),
+    actions: of('aws_codepipeline').flatMap(actionsOf),
     endpoints: Object.fromEntries(of('aws_vpc_endpoint').map(({ index, policy }) => [typeof index === 'string' ? index : 's3', read(policy)])),
   };
 }
