@@ -1,5 +1,5 @@
 import { exitCodes } from '../../pipeline/exit-codes.ts';
-import type { Held } from './cases.ts';
+import type { Held } from './held.ts';
 import { must } from './must.ts';
 import type { Stage } from './stage.ts';
 

@@ -3,19 +3,10 @@ import { failedFirstDeploy } from './failed-first-deploy.ts';
 import { firstDeploy } from './first-deploy.ts';
 import { instanceKilled, scaleOut } from './fleet-changes.ts';
 import { alarmFires, goBack } from './go-back.ts';
+import type { Held } from './held.ts';
 import { deployerKilled, rollingDeploy } from './rolling-deploy.ts';
 import type { Stage } from './stage.ts';
 
-/** What a case says when it holds. */
-export type Held = {
-  readonly outcome: string;
-  /** Seconds that a deploy took in it. */
-  readonly seconds: number;
-  /** Instances that it replaced one by one, where that is all it did. */
-  readonly replaced?: number;
-  /** Requests without a good answer that are no fault of a deploy, with the reason. */
-  readonly excused?: { readonly failed: number; readonly why: string };
-};
 export type Case = { readonly name: string; readonly run: (stage: Stage) => Promise<Held> };
 
 /** In their order: each begins with what the one before left. */

@@ -1,4 +1,4 @@
-import type { Held } from './cases.ts';
+import type { Held } from './held.ts';
 import { must } from './must.ts';
 import type { Stage } from './stage.ts';
 
