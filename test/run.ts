@@ -1,4 +1,4 @@
-// `npm test`: every lane; `npm test -- PART…`: the test files whose path contains one of the parts.
+// `npm test`: the lanes that a person waits for, and with CI set every lane; `npm test -- PART…`: the test files whose path contains one of the parts.
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -101,13 +101,15 @@ if (files.length === 0) {
   process.stderr.write(`no test file's path contains ${wanted.join(' or ')}\n`);
   process.exit(1);
 }
-const isOfImage = (file: string) => file.startsWith('test/image/');
-const [imageFiles, otherFiles] = [files.filter(isOfImage), files.filter((file) => !isOfImage(file))];
+const lanes = ['image', 'terraform'] as const;
+const of = (lane: (typeof lanes)[number]) => files.filter((file) => file.startsWith(`test/${lane}/`));
+const [imageFiles, terraformFiles] = [of('image'), of('terraform')];
+const otherFiles = files.filter((file) => !imageFiles.includes(file) && !terraformFiles.includes(file));
 const image = imageFiles.length > 0 && { image: withImage(imageFiles) };
 // Tests with deadlines get the machine for themselves: the other lanes come first, side by side.
 const groups: readonly Record<string, Lane>[] =
   wanted.length > 0
-    ? [{ ...(otherFiles.length > 0 && { tests: tap(otherFiles) }) }, { ...image }]
+    ? [{ ...(otherFiles.length > 0 && { tests: tap(otherFiles) }) }, { ...(terraformFiles.length > 0 && { terraform: tap(terraformFiles) }) }, { ...image }]
     : [
         {
           types: single('tsc', '--pretty', 'false'),
@@ -116,7 +118,8 @@ const groups: readonly Record<string, Lane>[] =
         },
         { tests: withCoverage(otherFiles) },
         { ...image },
-        // Minutes of load: for a machine that has them.
+        // Minutes of load: for a machine that has them. Terraform's by `npm test -- terraform`, the other by `npm run rehearse`.
+        { ...(process.env.CI && { terraform: tap(terraformFiles) }) },
         { ...(process.env.CI && haproxyProblem() === undefined && { rehearsal }) },
       ];
 

@@ -14,6 +14,8 @@ type Test = Parameters<typeof faultBefore>[0];
 const cloud = await startCloud(t);
 const reader = new CloudWatchClient({ endpoint: cloud.endpoint, region: 'eu-west-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } });
 t.teardown(() => reader.destroy());
+// moto loads CloudWatch at its first call, which takes longer than the limits here have patience.
+await reader.send(new ListMetricsCommand({}));
 
 const gauges = { Ready: 1, AgentMemory: 50_000_000 };
 const hour = 3_600_000;
