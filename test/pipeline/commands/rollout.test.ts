@@ -56,6 +56,15 @@ t.test('T04: 0 live and nothing to do, 3 refused, 5 rolled back, 8 smoke, 6 a ro
   t.match(await pinion(['rollback'], { bakeMs: 0 }), { exit: 6, stderr: /ROLLBACK_FAILED: the rollback of release 1 failed/ });
 });
 
+t.test('what a host wrote on its console moves no cursor', async (t) => {
+  const { lab, pinion } = await open(t);
+  await lab.release({ says: 'pinion: ARTIFACT_DIGEST_MISMATCH: x\u001b]0;owned\u0007\u001b[2J\u001b[1;1Hrelease 9 is live.' });
+  const { exit, stdout, stderr } = await pinion(['deploy']);
+  t.equal(exit, 7);
+  t.notOk([...`${stdout}${stderr}`].some((character) => '\u001b\u0007\r'.includes(character)));
+  t.match(stderr, '\\u{1b}[2J');
+});
+
 t.test('7 a first deploy that failed, with its cause in every form', async (t) => {
   const { lab, pinion } = await open(t);
   await lab.release({ says: dead });
