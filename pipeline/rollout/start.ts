@@ -11,6 +11,7 @@ import type { Context } from './context.ts';
 import type { Facts } from './facts.ts';
 import { readRefresh } from './group.ts';
 import type { Plan } from './plan.ts';
+import { isFirst } from './preflight.ts';
 import { createTemplateVersion } from './template.ts';
 import { isUnderWay } from './under-way.ts';
 
@@ -30,7 +31,7 @@ export async function start({ clients, signal }: Context, facts: Facts, { kind, 
     const update = new UpdateAutoScalingGroupCommand({ AutoScalingGroupName, LaunchTemplate: launchTemplate });
     await ask('UpdateAutoScalingGroup', group.name, () => autoScaling.send(update, { abortSignal: signal }));
   }
-  if (group.suspended.includes('Launch') && facts.live === undefined) {
+  if (isFirst(facts)) {
     const resume = new ResumeProcessesCommand({ AutoScalingGroupName, ScalingProcesses: ['Launch'] });
     await ask('ResumeProcesses', group.name, () => autoScaling.send(resume, { abortSignal: signal }));
   }
