@@ -80,7 +80,7 @@ const artifact = {
   ),
   ARTIFACT_DIGEST_MISMATCH: permanent(
     '{object} has sha256 {found}, the record says {expected}',
-    'the object was changed after it was released: publish again and make a new release',
+    'the object, or the record, was changed after the release: publish again and make a new release',
   ),
   DOWNLOAD_STALLED: transient(
     '{object} came at under {floorBytesPerSecond} bytes/s, {receivedBytes} of {sizeBytes} bytes so far',
