@@ -64,12 +64,13 @@ t.test('F04: a body without end is left at the size of the record, whatever Cont
       const { proxy, state, get } = await host(t);
       proxy.fault(gets, contentLength === undefined ? { do: 'endless' } : { do: 'endless', contentLength });
       if (contentLength === bytes.length) {
+        // What follows is no HTTP: where it comes with the last bytes, Node's parser may drop those too, and they are asked for again.
         t.ok(isWhole(await get()), 'what lies beyond is never read');
       } else {
         await t.rejects(get(), { code: 'ARTIFACT_SIZE_MISMATCH', isTransient: false });
         t.same(leftIn(state), []);
+        t.equal(proxy.requests.length, 1, 'at once');
       }
-      t.equal(proxy.requests.length, 1, 'at once');
     });
   }
 });
