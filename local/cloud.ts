@@ -35,29 +35,29 @@ export async function openCloud({ endpoint: given, port, patienceMs = 15_000 }: 
  * earlier document stays as an older version. Throws LOCAL_CLOUD_SILENT, AWS_*.
  */
 export async function makeInfrastructure({ endpoint, clients: { s3, ssm } }: Cloud, place: Place, loadBalancerUrl: string): Promise<Infrastructure> {
-  const [{ CreateBucketCommand, PutBucketVersioningCommand }, { PutParameterCommand }] = await Promise.all([
-    import('@aws-sdk/client-s3'),
-    import('@aws-sdk/client-ssm'),
-  ]);
+  const { PutParameterCommand } = await import('@aws-sdk/client-ssm');
   const infrastructure = describe(place, loadBalancerUrl);
   const Bucket = infrastructure.artifactBucket;
   const Name = infrastructurePath(place);
-  const create = new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: region } });
-  const version = new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
   const write = new PutParameterCommand({ Name, Value: JSON.stringify(infrastructure), Type: 'String', Overwrite: true });
-  const makeBucket = async () => {
-    await s3.send(create).catch((thrown) => {
-      if (thrown.name !== 'BucketAlreadyOwnedByYou') throw thrown;
-    });
-    await s3.send(version);
-  };
   try {
-    await Promise.all([ask('CreateBucket', Bucket, makeBucket), ask('PutParameter', Name, () => ssm.send(write))]);
+    await Promise.all([makeBucket(s3, Bucket), ask('PutParameter', Name, () => ssm.send(write))]);
   } catch (thrown) {
     if (!(thrown instanceof Failure) || thrown.code !== 'AWS_UNAVAILABLE') throw thrown;
     throw new Failure('LOCAL_CLOUD_SILENT', { endpoint, detail: thrown.message }, { cause: thrown });
   }
   return infrastructure;
+}
+
+/** A versioned bucket; one that is there is used. Throws AWS_*. */
+export async function makeBucket(s3: Clients['s3'], Bucket: string): Promise<void> {
+  const { CreateBucketCommand, PutBucketVersioningCommand } = await import('@aws-sdk/client-s3');
+  await ask('CreateBucket', Bucket, async () => {
+    await s3.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: region } })).catch((thrown) => {
+      if (thrown.name !== 'BucketAlreadyOwnedByYou') throw thrown;
+    });
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
+  });
 }
 
 /** What Terraform publishes on AWS. Times of an ordinary load balancer; nothing here waits for them. */

@@ -24,6 +24,8 @@ export type ControlPlaneOptions = {
   readonly healthIntervalMs: number;
   readonly deregistrationDelayMs: number;
   readonly idleTimeoutMs: number;
+  /** Who says what the load balancer is: what runs here, which is the default, or moto, in which Terraform made one. The health of targets is always real. */
+  readonly balancerOf?: 'here' | 'moto';
   readonly timers?: Partial<Timers>;
   /** Limits of the agents that are to differ. */
   readonly limits: Readonly<Record<string, number>>;
@@ -39,8 +41,8 @@ export type ControlPlane = {
   readonly autoScaling: AutoScaling;
   readonly fleet: Fleet;
   readonly loadBalancer: LoadBalancer;
-  /** Of an instance: it lets the balancer in on both ports. */
-  readonly instanceSecurityGroup: string;
+  /** Of an instance: it lets the balancer in on both ports. None where Terraform makes them. */
+  readonly instanceSecurityGroup: string | undefined;
   /** Milliseconds from an agent's start to ready, of every instance that became it. */
   readonly bootsMs: readonly number[];
   setAlarm(name: string, state: 'OK' | 'ALARM' | 'INSUFFICIENT_DATA'): Promise<void>;
@@ -50,7 +52,7 @@ export type ControlPlane = {
 
 /** It ends with `stop()`, with `signal`, and with the calling process, however that ends. */
 export async function openControlPlane(options: ControlPlaneOptions, signal: AbortSignal): Promise<ControlPlane> {
-  const { name, folder, trafficPort, healthPort, interpreter, limits, powerOffMs, say } = options;
+  const { name, folder, trafficPort, healthPort, interpreter, limits, powerOffMs, say, balancerOf = 'here' } = options;
   await mkdir(folder, { recursive: true });
   const settings = {
     ...{ name, port: trafficPort, deregistrationDelayMs: options.deregistrationDelayMs, idleTimeoutMs: options.idleTimeoutMs },
@@ -62,9 +64,10 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
   const moto = await startMoto({ signal });
   const given = { endpoint: moto.endpoint, region, credentials: keys, logger: silent };
   const [ec2, cloudWatch] = [new EC2Client(given), new CloudWatchClient(given)];
-  const securityGroups = await makeSecurityGroups(ec2, [trafficPort, healthPort]);
-  const balancerOptions = { settings, folder: join(folder, 'lb'), region, securityGroups: [securityGroups.balancer] };
+  const securityGroups = balancerOf === 'here' ? await makeSecurityGroups(ec2, [trafficPort, healthPort]) : undefined;
+  const balancerOptions = { settings, folder: join(folder, 'lb'), region, ...(securityGroups && { securityGroups: [securityGroups.balancer] }) };
   const loadBalancer = await startLoadBalancer(balancerOptions, signal);
+  const { targetGroup } = loadBalancer;
   const versionOf = (template: string, version: string) => readTemplateVersion(ec2, template, version, signal);
 
   const bootsMs: number[] = [];
@@ -85,7 +88,8 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
   });
   const autoScaling = createAutoScaling({
     launcher: fleet,
-    targetGroups: new Map([[loadBalancer.targetGroup.arn, loadBalancer.targetGroup]]),
+    // The one there is, by whatever ARN moto gave it.
+    targetGroups: balancerOf === 'here' ? new Map([[targetGroup.arn, targetGroup]]) : { has: () => true, get: () => targetGroup },
     timers: { ...awsTimers, ...options.timers },
     templates: {
       async resolve(id, version) {
@@ -105,7 +109,13 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
   const gateway = await startGateway({
     owned: {
       autoscaling: { service: autoScaling.service, dialect: 'query' },
-      elasticloadbalancing: { service: loadBalancer.service, dialect: 'query' },
+      elasticloadbalancing:
+        balancerOf === 'here'
+          ? { service: loadBalancer.service, dialect: 'query' }
+          : {
+              service: ({ action, params }) => loadBalancer.service({ action, params: { ...params, TargetGroupArn: targetGroup.arn } }),
+              ...{ dialect: 'query', actions: new Set(['DescribeTargetHealth']) },
+            },
       ec2: { service: fleet.service, dialect: 'ec2', actions: new Set(['GetConsoleOutput', 'DescribeInstances']) },
     },
     rest: moto.endpoint,
@@ -114,7 +124,7 @@ export async function openControlPlane(options: ControlPlaneOptions, signal: Abo
   const cloud = await openCloud({ endpoint: gateway.endpoint, port: 0 }, signal);
   const groups = new AutoScalingClient({ ...given, endpoint: gateway.endpoint });
   return {
-    ...{ cloud, gateway, autoScaling, fleet, loadBalancer, bootsMs, instanceSecurityGroup: securityGroups.instance },
+    ...{ cloud, gateway, autoScaling, fleet, loadBalancer, bootsMs, instanceSecurityGroup: securityGroups?.instance },
     async setAlarm(AlarmName, StateValue) {
       await cloudWatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'set by hand' }));
     },

@@ -113,6 +113,12 @@ def keep_the_template_s_own_tags_out_of_its_data():
     LaunchTemplates.create_launch_template = create_launch_template
 
 
+def show_tags_that_a_template_was_given_later():
+    from moto.ec2.models.launch_templates import LaunchTemplate
+
+    LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
+
+
 def describe_every_security_group_rule():
     from moto.ec2.models.security_groups import SecurityGroupRule
 
@@ -134,10 +140,68 @@ def describe_every_security_group_rule():
 def correct_ec2():
     inherit_from_the_source_version()
     keep_the_template_s_own_tags_out_of_its_data()
+    show_tags_that_a_template_was_given_later()
     describe_every_security_group_rule()
 
 
-CORRECTIONS = {"s3": correct_s3, "ec2": correct_ec2}
+def take_projects_of_pipelines_without_a_location():
+    from moto.codebuild import responses
+
+    for name in ("_validate_required_params_source", "_validate_required_params_artifacts"):
+        uncorrected = getattr(responses, name)
+        setattr(responses, name, lambda given, check=uncorrected: None if given["type"] == "CODEPIPELINE" else check(given))
+
+
+def keep_and_update_what_a_project_is_given():
+    from moto.codebuild.exceptions import ResourceNotFoundException
+    from moto.codebuild.responses import CodeBuildResponse
+    from moto.core.responses import ActionResult
+    from moto.core.utils import unix_time
+
+    uncorrected = CodeBuildResponse.create_project
+
+    def create_project(self):
+        answer = uncorrected(self)
+        key = self._get_param("encryptionKey")
+        if key:
+            answer.result["project"]["encryptionKey"] = key
+        return answer
+
+    def update_project(self):
+        name = self._get_param("name")
+        project = self.codebuild_backend.codebuild_projects.get(name)
+        if project is None:
+            raise ResourceNotFoundException(f"Project cannot be found: {name}")
+        project.project_metadata.update(json.loads(self.body), lastModifiedDate=unix_time())
+        return ActionResult({"project": project.project_metadata})
+
+    CodeBuildResponse.create_project, CodeBuildResponse.update_project = create_project, update_project
+
+
+def delete_projects_by_their_arn():
+    from moto.codebuild.models import CodeBuildBackend
+
+    uncorrected = CodeBuildBackend.delete_project
+    CodeBuildBackend.delete_project = lambda self, name: uncorrected(self, name.rpartition(":project/")[2])
+
+
+def correct_codebuild():
+    take_projects_of_pipelines_without_a_location()
+    keep_and_update_what_a_project_is_given()
+    delete_projects_by_their_arn()
+
+
+def correct_codepipeline():
+    from moto.codepipeline.models import CodePipeline
+    from moto.core.utils import unix_time
+
+    def metadata(self):
+        return {"pipelineArn": self._arn, "created": unix_time(self._created), "updated": unix_time(self._updated)}
+
+    CodePipeline.metadata = property(metadata)
+
+
+CORRECTIONS = {"s3": correct_s3, "ec2": correct_ec2, "codebuild": correct_codebuild, "codepipeline": correct_codepipeline}
 
 
 def create_app(service):

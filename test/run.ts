@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { haproxyProblem } from '../local/load-balancer/load-balancer.ts';
 import { localPython } from '../local/moto.ts';
 import { cases } from '../local/rehearsal/cases.ts';
+import { terraformCases } from '../local/rehearsal/terraform-cases.ts';
+import { terraformProblem } from '../local/terraform.ts';
 import { imageVariable } from './image/guest/image.ts';
 import { missingForGuests } from './image/guest/missing.ts';
 import { coveredLines } from './support/coverage.ts';
@@ -83,14 +85,16 @@ const withImage =
     return tap(files)();
   };
 
-/** Each case of the rehearsal as a test; a request that failed is one more. */
-const rehearsal: Lane = async () => {
-  const { stdout, stderr, end } = await run(process.execPath, ['local/rehearsal/rehearse.ts'], root, rehearsalSeconds);
-  const [, held = 0, requests = 0, lost = 0] = /rehearsal: (\d+) cases hold, (\d+) requests, (\d+) failed/.exec(stdout)?.map(Number) ?? [];
-  const failed = cases.length - held + (lost > 0 ? 1 : 0);
-  const note = `${requests} requests, ${lost} failed`;
-  return { ...emptyReport, passed: held, failed: end === 0 ? 0 : Math.max(1, failed), failures: end === 0 ? [] : [`${stdout}${stderr}`], note };
-};
+/** Each case of a rehearsal as a test; a request that failed is one more. */
+const rehearsal =
+  (cases: number, ...args: string[]): Lane =>
+  async () => {
+    const { stdout, stderr, end } = await run(process.execPath, ['local/rehearsal/rehearse.ts', ...args], root, rehearsalSeconds);
+    const [, held = 0, requests = 0, lost = 0] = /rehearsal: (\d+) cases hold, (\d+) requests, (\d+) failed/.exec(stdout)?.map(Number) ?? [];
+    const failed = cases - held + (lost > 0 ? 1 : 0);
+    const note = `${requests} requests, ${lost} failed`;
+    return { ...emptyReport, passed: held, failed: end === 0 ? 0 : Math.max(1, failed), failures: end === 0 ? [] : [`${stdout}${stderr}`], note };
+  };
 const rehearsalSeconds = 900;
 
 const wanted = process.argv.slice(2);
@@ -118,9 +122,14 @@ const groups: readonly Record<string, Lane>[] =
         },
         { tests: withCoverage(otherFiles) },
         { ...image },
-        // Minutes of load: for a machine that has them. Terraform's by `npm test -- terraform`, the other by `npm run rehearse`.
+        // Minutes of load: for a machine that has them. Terraform's by `npm test -- terraform`, the others by `npm run rehearse`, with and without --terraform.
         { ...(process.env.CI && { terraform: tap(terraformFiles) }) },
-        { ...(process.env.CI && haproxyProblem() === undefined && { rehearsal }) },
+        { ...(process.env.CI && haproxyProblem() === undefined && { rehearsal: rehearsal(cases.length) }) },
+        {
+          ...(process.env.CI &&
+            haproxyProblem() === undefined &&
+            terraformProblem() === undefined && { 'rehearsal --terraform': rehearsal(terraformCases.length, '--terraform') }),
+        },
       ];
 
 let total = emptyReport;

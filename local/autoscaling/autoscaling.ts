@@ -15,7 +15,7 @@ import type { Timers } from './timers.ts';
 export type AutoScalingOptions = Sources & {
   readonly launcher: Launcher;
   /** By ARN; one that is added later is there for a group that is created later. */
-  readonly targetGroups: ReadonlyMap<string, TargetGroup>;
+  readonly targetGroups: Pick<ReadonlyMap<string, TargetGroup>, 'has' | 'get'>;
   readonly timers: Timers;
   /** What went wrong in the background. */
   readonly say?: (line: string) => void;

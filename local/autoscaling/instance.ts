@@ -8,7 +8,7 @@ import type { Timers } from './timers.ts';
 /** What the service acts by. */
 export type World = {
   readonly launcher: Launcher;
-  readonly targetGroups: ReadonlyMap<string, TargetGroup>;
+  readonly targetGroups: Pick<ReadonlyMap<string, TargetGroup>, 'has' | 'get'>;
   readonly timers: Timers;
   readonly say: (line: string) => void;
   /** Ends every wait when the service stops. */

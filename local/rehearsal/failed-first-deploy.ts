@@ -1,9 +1,9 @@
+import type { EnvironmentStage } from './environment-stage.ts';
 import type { Held } from './held.ts';
 import { must } from './must.ts';
-import type { Stage } from './stage.ts';
 
 /** In a second environment, whose group has never served. */
-export async function failedFirstDeploy(stage: Stage): Promise<Held> {
+export async function failedFirstDeploy(stage: EnvironmentStage): Promise<Held> {
   const fresh = await stage.fresh();
   await fresh.release('broken');
   const { exit, result, seconds } = await fresh.pinion('deploy');

@@ -7,20 +7,21 @@ import { parseArgs } from 'node:util';
 import { asFailure, causeLine } from '../../contract/causes.ts';
 import { readSettings } from '../../pipeline/settings.ts';
 import { shellEnvironment } from '../cloud.ts';
-import { type ControlPlane, openControlPlane } from '../control-plane.ts';
-import { makeEnvironment } from '../environment.ts';
 import { haproxyProblem } from '../load-balancer/load-balancer.ts';
 import { buildHere } from '../release.ts';
-import { cases } from './cases.ts';
-import { type Load, startLoad } from './loading.ts';
-import { agentLimits, noticeMs, pace, smoke, timers, timersSeconds, timesFor } from './margins.ts';
-import { openStage, type Stage } from './stage.ts';
-import { smokeQuery } from './variants.ts';
+import { terraformProblem } from '../terraform.ts';
+import { type Case, cases } from './cases.ts';
+import { openEnvironmentStage } from './environment-stage.ts';
+import { agentLimits, pace, smoke, timers, timersSeconds, timesFor } from './margins.ts';
+import type { Rehearsal, Stage } from './stage.ts';
+import { terraformCases } from './terraform-cases.ts';
+import { openTerraformStage, terraformLimits, terraformPace, terraformTimers, terraformTimes } from './terraform-stage.ts';
 
 const usage = `npm run rehearse [-- OPTIONS]: rolling deploys on this machine, their failures and their ways back, under constant load.
 
-  --case K        only this case, 1 to ${cases.length}; may be given more than once. The first deploy always comes first
-  --instances N   instances of the group (default 4)
+  --terraform     on an environment that terraform/environment made, and changes: ${terraformCases.length} cases in place of ${cases.length}
+  --case K        only this case, by its number; may be given more than once. The first deploy always comes first
+  --instances N   instances of the group (default 4, with --terraform 2)
   --rate R        requests a second (default 120)
   --app DIR       an app of your own (default flask-app)
   --keep          leave everything running at the end, until Ctrl-C
@@ -45,9 +46,9 @@ process.exit();
 async function rehearse(): Promise<void> {
   const options = readOptions();
   if (options === undefined) return;
-  const problem = haproxyProblem();
+  const problem = haproxyProblem() ?? (options.isTerraform ? terraformProblem() : undefined);
   if (problem !== undefined) {
-    console.error(`pinion: the rehearsal needs a load balancer: ${problem}`);
+    console.error(`pinion: the rehearsal cannot begin: ${problem}`);
     process.exitCode = 1;
     return;
   }
@@ -55,52 +56,33 @@ async function rehearse(): Promise<void> {
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const app = await readSettings(options.appDir);
   const { interpreter } = await buildHere(options.appDir, { signal: stopping.signal, say: () => {} });
-  const times = timesFor(app);
-  console.log(`rehearsal of ${app.app}: ${options.instances} instances, ${options.rate} requests a second, half on kept connections, none sent twice`);
-  console.log(`scaled: ${JSON.stringify({ times, pace, smoke, timers, agentLimits })}`);
-
-  // What the load must be answered by 200, whatever app it is.
-  const path = app.smoke.paths.find(({ status }) => status === 200)?.path ?? app.healthPath;
-  let environments = 0;
-  const open = async (load: Load | undefined): Promise<Stage> => {
-    const env = ['rehearsal', 'fresh'][environments] ?? `fresh-${environments}`;
-    environments++;
-    const place = { app: app.app, env };
-    const plane = await openControlPlane(
-      {
-        ...{ name: `${app.app}-${env}`, folder: join(folder, env), trafficPort: 8_000, healthPort: 8_081, interpreter },
-        ...{ healthIntervalMs: times.healthIntervalMs, deregistrationDelayMs: times.deregistrationDelayMs, idleTimeoutMs: times.idleTimeoutMs },
-        ...{ limits: agentLimits, powerOffMs: 10_000, say: (line) => console.error(line) },
-        timers,
-      },
-      stopping.signal,
-    );
-    undo.push(() => plane.stop());
-    const { url, targetGroup } = plane.loadBalancer;
-    const infrastructure = await makeEnvironment(plane.cloud, place, {
-      ...{ targetGroupArn: targetGroup.arn, loadBalancerUrl: url, times, instances: options.instances, maxSize: 2 * options.instances, alarms: ['5xx'] },
-      securityGroups: [plane.instanceSecurityGroup],
-    });
-    const loaded = load ?? startLoad(new URL(path, url).href, options.rate);
-    if (load === undefined) undo.push(() => loaded.stop());
-    return openStage({
-      ...{ place, infrastructure, plane, load: loaded, instances: options.instances, appDir: options.appDir, folder: join(folder, env, 'apps'), pace },
-      smoke: {
-        ...smoke,
-        paths: [...app.smoke.paths.map(({ path, status, text }) => ({ path, status, ...(text !== undefined && { text }) })), `${app.healthPath}?${smokeQuery}`],
-      },
-      ...{ signal: stopping.signal, noticeMs },
-      fresh: () => open(loaded),
-    });
+  const { instances, rate, wanted, isTerraform } = options;
+  console.log(`rehearsal of ${app.app}: ${instances} instances, ${rate} requests a second, half on kept connections, none sent twice`);
+  const scaled = isTerraform
+    ? { times: terraformTimes, pace: terraformPace, smoke, timers: terraformTimers, agentLimits: terraformLimits }
+    : { times: timesFor(app), pace, smoke, timers, agentLimits };
+  console.log(`scaled: ${JSON.stringify(scaled)}`);
+  const shared: Rehearsal = {
+    ...{ app, appDir: options.appDir, folder, interpreter, instances, rate, signal: stopping.signal },
+    undo: (work) => void undo.push(work),
   };
-  const stage = await open(undefined);
-  const [held, requests, failed] = await play(stage, options.wanted);
-  if (options.keep) await keep(stage.plane, stage);
+  const rehearsed = async <S extends Stage>(stage: S, cases: readonly Case<S>[]) => {
+    const sums = await play(stage, cases, wanted);
+    if (options.keep) await keep(stage, scaled.pace);
+    return sums;
+  };
+  const [held, requests, failed] = isTerraform
+    ? await rehearsed(await openTerraformStage(shared), terraformCases)
+    : await rehearsed(await openEnvironmentStage(shared), cases);
   console.log(`rehearsal: ${held} cases hold, ${requests} requests, ${failed} failed`);
-  if (held < options.wanted.size || failed > 0) process.exitCode = 1;
+  if (held < wanted.size || failed > 0) process.exitCode = 1;
 }
 
-async function play(stage: Stage, wanted: ReadonlySet<number>): Promise<readonly [held: number, requests: number, failed: number]> {
+async function play<S extends Stage>(
+  stage: S,
+  cases: readonly Case<S>[],
+  wanted: ReadonlySet<number>,
+): Promise<readonly [held: number, requests: number, failed: number]> {
   const sums = { held: 0, requests: 0, failed: 0 };
   const row = (...cells: readonly (string | number)[]) => console.log(cells.map((cell, at) => String(cell).padEnd([3, 44, 9, 7, 8, 8][at] ?? 0)).join(' '));
   row('#', 'case', 'requests', 'failed', 'seconds', 'timers', 'outcome');
@@ -133,7 +115,7 @@ async function play(stage: Stage, wanted: ReadonlySet<number>): Promise<readonly
   return [sums.held, sums.requests, sums.failed];
 }
 
-async function keep({ cloud, loadBalancer }: ControlPlane, { place, copyDir: appDir }: Stage): Promise<void> {
+async function keep({ place, copyDir: appDir, plane: { cloud, loadBalancer } }: Stage, pace: object): Promise<void> {
   const file = join(root, '.pinion', 'rehearsal-env');
   const environment = shellEnvironment({ endpoint: cloud.endpoint, env: place.env, appDir, runtimeFolder: '/run/pinion' });
   await writeFile(file, `${environment}export PINION_PACE='${JSON.stringify(pace)}'\n`, { mode: 0o600 });
@@ -147,7 +129,7 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         ...{ case: { type: 'string', multiple: true }, instances: { type: 'string' }, rate: { type: 'string' } },
-        ...{ app: { type: 'string' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
+        ...{ app: { type: 'string' }, keep: { type: 'boolean' }, terraform: { type: 'boolean' }, help: { type: 'boolean' } },
       },
     });
     if (values.help) {
@@ -159,13 +141,15 @@ function readOptions() {
       if (!Number.isInteger(value) || value < least || value > most) throw new Error(`--${name} takes a whole number from ${least} to ${most}`);
       return value;
     };
-    const all = cases.map((_, at) => at + 1);
+    const isTerraform = values.terraform === true;
+    const all = (isTerraform ? terraformCases : cases).map((_, at) => at + 1);
     return {
-      wanted: new Set(values.case?.map((given) => number('case', given, 0, 1, cases.length)) ?? all),
-      instances: number('instances', values.instances, 4, 1, 20),
+      wanted: new Set(values.case?.map((given) => number('case', given, 0, 1, all.length)) ?? all),
+      instances: number('instances', values.instances, isTerraform ? 2 : 4, 1, 20),
       rate: number('rate', values.rate, 120, 1, 2_000),
       appDir: values.app === undefined ? join(root, 'flask-app') : resolve(process.env.INIT_CWD ?? '.', values.app),
       keep: values.keep === true,
+      isTerraform,
     };
   } catch (thrown) {
     process.stderr.write(`${(thrown as Error).message}\n${usage}`);

@@ -16,9 +16,33 @@ import { keys, region } from '../cloud.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { buildHere, setLocalConfig } from '../release.ts';
 import type { Load } from './loading.ts';
-import { copyVariant, type Variant } from './variants.ts';
+import { smoke } from './margins.ts';
+import { copyVariant, smokeQuery, type Variant } from './variants.ts';
 
 const program = fileURLToPath(new URL('../../pipeline/main.ts', import.meta.url));
+
+/** What the stages of one rehearsal share. */
+export type Rehearsal = {
+  readonly app: Settings;
+  readonly appDir: string;
+  /** For everything it keeps; gone with it. */
+  readonly folder: string;
+  readonly interpreter: string;
+  readonly instances: number;
+  readonly rate: number;
+  readonly signal: AbortSignal;
+  /** Work for its end, the last one first. */
+  readonly undo: (work: () => Promise<unknown>) => void;
+};
+
+/** What the load must be answered by 200, whatever app it is. */
+export const loadPath = ({ smoke, healthPath }: Settings): string => smoke.paths.find(({ status }) => status === 200)?.path ?? healthPath;
+
+/** The app's own smoke within the rehearsal's budget, and one path more. */
+export const smokeOf = ({ smoke: { paths }, healthPath }: Settings): object => ({
+  ...smoke,
+  paths: [...paths.map(({ path, status, text }) => ({ path, status, ...(text !== undefined && { text }) })), `${healthPath}?${smokeQuery}`],
+});
 
 /** One run of the CLI as a person or a build starts it. */
 export type Ran = {
@@ -53,11 +77,9 @@ export type Stage = {
   untilRunning(instances: number): Promise<void>;
   /** Resolves when exactly so many instances run and each is healthy at the balancer. */
   untilServing(instances: number): Promise<void>;
-  /** Another environment, whose group has never served. */
-  fresh(): Promise<Stage>;
 };
 
-type StageOptions = Pick<Stage, 'place' | 'infrastructure' | 'plane' | 'load' | 'instances' | 'noticeMs' | 'fresh'> & {
+type StageOptions = Pick<Stage, 'place' | 'infrastructure' | 'plane' | 'load' | 'instances' | 'noticeMs'> & {
   readonly appDir: string;
   readonly folder: string;
   readonly pace: Partial<Pace>;
@@ -67,14 +89,14 @@ type StageOptions = Pick<Stage, 'place' | 'infrastructure' | 'plane' | 'load' | 
 };
 
 export async function openStage(options: StageOptions): Promise<Stage> {
-  const { place, plane, appDir, folder, pace, smoke, signal } = options;
+  const { place, plane, appDir, folder, pace, signal } = options;
   const follow = { signal, say: () => {} };
   const app = await readSettings(appDir);
   const copies = new Map<Variant, Promise<string>>();
   const built = (variant: Variant) => {
     const made =
       copies.get(variant) ??
-      copyVariant(appDir, join(folder, variant), variant, smoke).then(async (copy) => {
+      copyVariant(appDir, join(folder, variant), variant, options.smoke).then(async (copy) => {
         await buildHere(copy, follow);
         await publish(copy, place.env, plane.cloud.clients, follow);
         return copy;

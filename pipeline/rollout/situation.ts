@@ -25,7 +25,8 @@ export type Situation = {
   /** The release that last passed smoke everywhere. */
   readonly live: Released | undefined;
 };
-const allFields = ['autoScalingGroup', 'launchTemplateId', 'targetGroupArn', 'loadBalancerUrl', 'artifactBucket', 'alarms', 'hooks', 'times'] as const;
+/** All that every environment's document has. */
+export const allFields = ['autoScalingGroup', 'launchTemplateId', 'targetGroupArn', 'loadBalancerUrl', 'artifactBucket', 'alarms', 'hooks', 'times'] as const;
 
 /** Throws INFRASTRUCTURE_*, GROUP_MISSING, AWS_*. */
 export async function readSituation(clients: FleetClients, place: Place, signal: AbortSignal): Promise<Situation> {

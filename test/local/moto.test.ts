@@ -6,6 +6,8 @@ import {
   AuthorizeSecurityGroupIngressCommand,
   CreateLaunchTemplateCommand,
   CreateSecurityGroupCommand,
+  CreateTagsCommand,
+  DescribeLaunchTemplatesCommand,
   DescribeLaunchTemplateVersionsCommand,
   DescribeSecurityGroupRulesCommand,
   EC2Client,
@@ -90,7 +92,7 @@ t.test('a template version inherits what it does not name from its SourceVersion
   t.match(await ec2({ Action: 'DescribeLaunchTemplateVersions', ...template, 'LaunchTemplateVersion.1': '1' }), 't3.micro');
 });
 
-t.test("a template's own tags are not in its data, and a rule that names a group keeps its description", async (t) => {
+t.test("a template's own tags are not in its data and change, and a rule that names a group keeps its description", async (t) => {
   const ec2 = new EC2Client(settings);
   t.teardown(() => ec2.destroy());
   const tagged = (ResourceType: 'launch-template' | 'instance') => ({ ResourceType, Tags: [{ Key: 'app', Value: ResourceType }] });
@@ -103,6 +105,10 @@ t.test("a template's own tags are not in its data, and a rule that names a group
   t.match(made?.Tags, [{ Key: 'app', Value: 'launch-template' }]);
   const { LaunchTemplateVersions } = await ec2.send(new DescribeLaunchTemplateVersionsCommand({ LaunchTemplateId: made?.LaunchTemplateId, Versions: ['1'] }));
   t.same(LaunchTemplateVersions?.[0]?.LaunchTemplateData?.TagSpecifications, [tagged('instance')]);
+  const id = made?.LaunchTemplateId ?? '';
+  await ec2.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key: 'later', Value: 'on' }] }));
+  const { LaunchTemplates } = await ec2.send(new DescribeLaunchTemplatesCommand({ LaunchTemplateIds: [id] }));
+  t.same(LaunchTemplates?.[0]?.Tags?.map(({ Key }) => Key).sort(), ['app', 'later']);
   const { GroupId } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'app', Description: 'app' }));
   const rule = {
     ...{ IpProtocol: 'tcp', FromPort: 80, ToPort: 80 },
@@ -118,6 +124,55 @@ t.test("a template's own tags are not in its data, and a rule that names a group
       .sort(),
     ['S3', 'traffic'],
   );
+});
+
+/** Asks a service that speaks JSON 1.1 and whose SDK is no dependency; gives the status before what it answers. */
+async function ask(service: string, target: string, input: object): Promise<{ readonly status: number; readonly [name: string]: unknown }> {
+  const headers = {
+    authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/${service}/aws4_request`,
+    'content-type': 'application/x-amz-json-1.1',
+    'x-amz-target': target,
+  };
+  const answer = await fetch(endpoint, { method: 'POST', headers, body: JSON.stringify(input) });
+  const body = await answer.text();
+  return { status: answer.status, ...(body === '' ? {} : JSON.parse(body)) };
+}
+
+t.test('a build project of a pipeline needs no location, keeps its key, is updated in part, and goes by its ARN', async (t) => {
+  const build = (action: string, input: object) => ask('codebuild', `CodeBuild_20161006.${action}`, input);
+  const environment = { type: 'LINUX_CONTAINER', computeType: 'BUILD_GENERAL1_SMALL', image: 'standard:1' };
+  const project = {
+    ...{ name: 'web', description: 'web', serviceRole: 'arn:aws:iam::123456789012:role/build', encryptionKey: 'alias/builds', environment },
+    ...{ source: { type: 'CODEPIPELINE' }, artifacts: { type: 'CODEPIPELINE' } },
+  };
+  t.match(await build('CreateProject', project), { status: 200, project });
+  t.match(await build('CreateProject', { ...project, name: 'other', source: { type: 'S3' } }), { status: 400, __type: 'InvalidInputException' });
+  const changed = { name: 'web', environment: { ...environment, image: 'standard:2' } };
+  t.match(await build('UpdateProject', changed), { status: 200, project: { ...project, ...changed } });
+  t.match(await build('UpdateProject', { name: 'none' }), { status: 400, __type: 'ResourceNotFoundException' });
+  t.match(await build('BatchGetProjects', { names: ['web'] }), { projects: [{ ...project, ...changed }] });
+  await build('DeleteProject', { name: 'arn:aws:codebuild:eu-west-1:123456789012:project/web' });
+  t.same((await build('ListProjects', {})).projects, []);
+  await build('CreateProject', project);
+  await build('DeleteProject', { name: 'web' });
+  t.same((await build('ListProjects', {})).projects, []);
+});
+
+t.test('the times of a pipeline are numbers', async (t) => {
+  const Statement = [{ Effect: 'Allow', Principal: { Service: 'codepipeline.amazonaws.com' }, Action: 'sts:AssumeRole' }];
+  const form = { Action: 'CreateRole', Version: '2010-05-08', RoleName: 'pipeline', AssumeRolePolicyDocument: JSON.stringify({ Statement }) };
+  const authorization = 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request';
+  t.equal((await fetch(endpoint, { method: 'POST', headers: { authorization }, body: new URLSearchParams(form) })).status, 200);
+  const stages = ['source', 'build'].map((name) => ({ name, actions: [] }));
+  const pipeline = { name: 'web', roleArn: 'arn:aws:iam::123456789012:role/pipeline', executionMode: 'QUEUED', stages };
+  t.match(await ask('codepipeline', 'CodePipeline_20150709.CreatePipeline', { pipeline }), { status: 200 });
+  const secondsNow = Date.now() / 1_000;
+  const { metadata, ...rest } = await ask('codepipeline', 'CodePipeline_20150709.GetPipeline', { name: 'web' });
+  t.match(rest, { pipeline });
+  for (const time of ['created', 'updated'] as const) {
+    const seconds = (metadata as Record<string, unknown>)[time];
+    t.ok(typeof seconds === 'number' && Math.abs(seconds - secondsNow) < 60, `${time} ${seconds}`);
+  }
 });
 
 t.test('Parameter Store gives a value by exact version', async (t) => {

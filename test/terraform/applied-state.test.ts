@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { DeleteBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import t from 'tap';
 import { keys, region } from '../../local/cloud.ts';
-import { accountId, applies, credentials, destroying, open, startCloud } from './applied.ts';
-import { copyRoot, needsTerraform, succeeds } from './terraform.ts';
+import { accountId, applying, copyForCloud, destroying, initializing } from '../../local/terraform.ts';
+import { applies, open, startCloud } from './applied.ts';
+import { needsTerraform, succeeds } from './terraform.ts';
 
 if (needsTerraform(t)) {
   t.test('terraform/state: applied whole; nothing left to plan; its lock refuses a second one; a bucket with states in it stays', async (t) => {
@@ -37,18 +38,18 @@ resource "terraform_data" "slow" {
     await s3.send(new DeleteBucketPolicyCommand({ Bucket: `pinion-shop-state-${accountId}` }));
     s3.destroy();
     await t.test('two at once', async (t) => {
-      const copy = copyRoot(t, 'state', {}, { ...credentials });
+      const copy = copyForCloud(t.testdir(), 'state', endpoint, {});
       for (const file of readdirSync(copy.folder)) if (file.endsWith('.tf')) rmSync(join(copy.folder, file));
       writeFileSync(join(copy.folder, 'main.tf'), backend);
-      succeeds(t, await copy.terraform(['init', '-input=false', '-no-color']), 'init');
-      const first = copy.terraform(['apply', '-auto-approve', '-input=false', '-no-color']);
+      succeeds(t, await copy.terraform(initializing), 'init');
+      const first = copy.terraform(applying);
       while (!existsSync(join(copy.folder, 'begun'))) await new Promise((resolve) => setTimeout(resolve, 20));
       const second = await copy.terraform(['plan', '-input=false', '-no-color']);
       t.not(second.end, 0);
       t.match(second.stderr, /Error acquiring the state lock/);
       writeFileSync(join(copy.folder, 'end'), '');
       succeeds(t, await first, 'the first goes on to its end');
-      succeeds(t, await copy.terraform(['destroy', '-auto-approve', '-input=false', '-no-color']), 'and then another may');
+      succeeds(t, await copy.terraform(destroying), 'and then another may');
     });
     const destroyed = await copy.terraform(destroying, 200);
     t.not(destroyed.end, 0, 'a bucket with states in it stays');

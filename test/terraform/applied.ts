@@ -5,13 +5,11 @@ import { createAutoScaling } from '../../local/autoscaling/autoscaling.ts';
 import { awsTimers } from '../../local/autoscaling/timers.ts';
 import { keys, region } from '../../local/cloud.ts';
 import { startGateway } from '../../local/gateway.ts';
-import type { TargetGroup } from '../../local/load-balancer/target-group.ts';
 import { startMoto } from '../../local/moto.ts';
+import { applying, type Copy, copyForCloud, initializing, planning, type RootModule } from '../../local/terraform.ts';
 import { readTemplateVersion } from '../../pipeline/rollout/template.ts';
-import { type Copy, copyRoot, type Root, succeeds } from './terraform.ts';
+import { succeeds } from './terraform.ts';
 
-/** The account that moto answers for. */
-export const accountId = '123456789012';
 const noChanges = 0;
 
 /** moto with our Auto Scaling, which launches nothing: Launch is suspended. */
@@ -24,7 +22,7 @@ export async function startCloud(t: Test): Promise<string> {
   const autoScaling = createAutoScaling({
     launcher: { launch: () => Promise.reject(new Error('nothing is to be launched')) },
     // Which there are is moto's business.
-    targetGroups: Object.assign(new Map<string, TargetGroup>(), { has: () => true }),
+    targetGroups: { has: () => true, get: () => undefined },
     timers: { ...awsTimers, secondMs: 10, tickMs: 50 },
     templates: {
       async resolve(id, version) {
@@ -41,21 +39,9 @@ export async function startCloud(t: Test): Promise<string> {
   return gateway.endpoint;
 }
 
-const provider = `
-terraform {
-  backend "local" {}
-}
-provider "aws" {
-  s3_use_path_style       = true
-  skip_metadata_api_check = true
-}
-`;
-export const credentials = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey, AWS_REGION: region };
-
-export async function open(t: Test, root: Root, endpoint: string, variables: string): Promise<Copy> {
-  const overrides = { 'zz_override.tf': provider, 'test.auto.tfvars': variables };
-  const opened = copyRoot(t, root, overrides, { ...credentials, AWS_ENDPOINT_URL: endpoint });
-  succeeds(t, await opened.terraform(['init', '-input=false', '-no-color']), 'init');
+export async function open(t: Test, root: RootModule, endpoint: string, variables: string): Promise<Copy> {
+  const opened = copyForCloud(t.testdir(), root, endpoint, { 'test.auto.tfvars': variables });
+  succeeds(t, await opened.terraform(initializing), 'init');
   return opened;
 }
 
@@ -65,10 +51,7 @@ export async function applies(t: Test, { terraform }: Copy): Promise<void> {
   if (!succeeds(t, await terraform(applying, 200), 'apply')) return;
   t.comment(`applied in ${((performance.now() - begunMs) / 1_000).toFixed(0)} s`);
   t.ok(performance.now() - begunMs < 180_000);
-  const again = await terraform(['plan', '-detailed-exitcode', '-input=false', '-no-color']);
+  const again = await terraform(planning);
   if (again.end !== noChanges) t.comment(again.stdout);
   t.equal(again.end, noChanges, 'a second plan finds nothing to do');
 }
-
-const applying = ['apply', '-auto-approve', '-input=false', '-no-color'];
-export const destroying = [...applying, '-destroy'];
