@@ -204,8 +204,9 @@ resource "aws_kms_alias" "bucket" {
   target_key_id = aws_kms_key.bucket[each.key].key_id
 }
 
-# In a key's own policy the resource * is that key.
 data "aws_iam_policy_document" "bucket_key" {
+  #checkov:skip=CKV_AWS_111:in a key's own policy the resource * is that key
+  #checkov:skip=CKV_AWS_356:in a key's own policy the resource * is that key
   statement {
     sid       = "Administration"
     actions   = local.key_administration

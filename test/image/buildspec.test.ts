@@ -3,20 +3,19 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { localPython } from '../../local/moto.ts';
+import { readBuildspec } from '../support/buildspecs.ts';
 import { run } from '../support/run-files.ts';
 import { needsTool } from '../support/tool.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const file = join(root, 'pipeline/buildspecs/image.yml');
 const text = readFileSync(file, 'utf8');
-const asJson = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))';
-const spec = JSON.parse(execFileSync(localPython, ['-c', asJson, file], { encoding: 'utf8' }));
-const commands = (phase: string): readonly string[] => spec.phases[phase].commands;
+const spec = readBuildspec('image');
+const commands = (phase: string): readonly string[] => spec.phases[phase]?.commands ?? [];
 
 t.test("it is CodeBuild's: version 0.2, bash, a phase that fails ends the build", async (t) => {
   t.match(spec, { version: 0.2, env: { shell: 'bash', 'exported-variables': ['AMI_ID', 'PINION_VERSION'] }, artifacts: { files: ['manifest.json'] } });
-  for (const phase of ['install', 'build']) t.equal(spec.phases[phase]['on-failure'], 'ABORT');
+  for (const phase of ['install', 'build']) t.equal(spec.phases[phase]?.['on-failure'], 'ABORT');
   t.same(Object.keys(spec.phases), ['install', 'build'], 'nothing runs after a failure');
   for (const command of [...commands('install'), ...commands('build')]) t.type(command, 'string');
 });
@@ -75,7 +74,17 @@ fi`;
   const script = after.map((command) => `${command}\n[ $? = 0 ] || exit 1`).join('\n');
   const ended = await run(
     'env',
-    [`PATH=${bin}:${process.env.PATH}`, 'IMAGE_PARAMETER=/pinion/image', 'PINION_VERSION=0.1.0', 'bash', '-o', 'pipefail', '-c', script],
+    [
+      `PATH=${bin}:${process.env.PATH}`,
+      `CODEBUILD_SRC_DIR=${folder}`,
+      'IMAGE_PARAMETER=/pinion/image',
+      'PINION_VERSION=0.1.0',
+      'bash',
+      '-o',
+      'pipefail',
+      '-c',
+      script,
+    ],
     folder,
   );
   return { ...ended, asked: readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n') };
