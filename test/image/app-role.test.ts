@@ -35,10 +35,4 @@ if (needsGuest(t)) {
     await guest.untilLogged(agentUnit, ({ message }) => message.includes('"app-adopted"'));
     t.match(await fields(), expected, 'the same token and port');
   });
-
-  t.test('without a role there are none', async (t) => {
-    const { asApp, untilReady } = await bootShop(t, lab, released);
-    await untilReady();
-    t.equal((await asApp('env | grep ^AWS_')).said, 'AWS_EC2_METADATA_DISABLED=true\n');
-  });
 }

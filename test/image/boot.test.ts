@@ -14,11 +14,11 @@ if (needsGuest(t)) {
   const lab = await openLab(t);
   const released = await release(t, lab);
   const { proxy } = released;
+  const shop = await bootShop(t, lab, released);
+  const readyMs = await shop.untilReady();
 
   t.test('boots to ready from nothing but its user data; no unit fails', async (t) => {
-    const shop = await bootShop(t, lab, released);
     const { guest } = shop;
-    const readyMs = await shop.untilReady();
     t.equal(await guest.settled(), 'running');
     t.equal(await guest.ask(['systemctl', '--failed', '--no-legend', '--plain']), '');
     const { state, release: number, phasesMs, agent } = await shop.status();
@@ -49,8 +49,6 @@ if (needsGuest(t)) {
   });
 
   t.test('a reboot serves the same release: record and config are read again, the artifact is on the disk', async (t) => {
-    const shop = await bootShop(t, lab, released);
-    await shop.untilReady();
     const [artifacts, before] = [proxy.seen(isArtifact).length, proxy.requests.length];
     await shop.guest.reboot();
     const readyMs = await shop.untilReady();
@@ -67,8 +65,9 @@ if (needsGuest(t)) {
   });
 
   t.test('the sealed image holds no state: two instances are two, and no secret of the bake is in it', async (t) => {
-    const shops = await Promise.all([bootShop(t, lab, released), bootShop(t, lab, released)]);
-    await Promise.all(shops.map((shop) => shop.untilReady()));
+    const another = await bootShop(t, lab, released);
+    await another.untilReady();
+    const shops = [shop, another];
     const of = (line: string) => Promise.all(shops.map(({ guest }) => guest.ask(line)));
     for (const line of ['cat /etc/machine-id', 'cat /proc/sys/kernel/random/boot_id', 'hostname']) {
       const [a, b] = await of(line);

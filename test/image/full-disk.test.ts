@@ -10,9 +10,10 @@ if (needsGuest(t)) {
   const lab = await openLab(t);
   const released = await release(t, lab);
 
+  const { guest, url, asApp, readyz, untilReady } = await bootShop(t, lab, released);
+  await untilReady();
+
   t.test("S30: the journal's disk is full: the app serves, readiness is answered, a cause still reaches the console", async (t) => {
-    const { guest, url, readyz, untilReady } = await bootShop(t, lab, released);
-    await untilReady();
     await guest.ask(
       'mount -t tmpfs -o size=1m tmpfs /var/log/journal && systemctl restart systemd-journald && dd if=/dev/zero of=/var/log/journal/full bs=64k 2>/dev/null; df /var/log/journal | grep -q 100%',
     );
@@ -35,8 +36,6 @@ if (needsGuest(t)) {
   });
 
   t.test("S30: the app fills its shared memory, where gunicorn's workers beat: nothing else is touched, and a start begins with an empty one", async (t) => {
-    const { guest, asApp, readyz, untilReady } = await bootShop(t, lab, released);
-    await untilReady();
     t.match((await asApp('dd if=/dev/zero of=/dev/shm/full bs=64k 2>&1; true')).said, /No space left/);
     t.equal((await readyz()).status, 200, 'ready as before');
     const arbiter = await mainPid(guest, appUnit);

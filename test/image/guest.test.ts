@@ -39,9 +39,11 @@ if (needsGuest(t)) {
     return { instance, guest: await bootGuest(test, { root, network: instance.network }) };
   };
 
+  const stopFirst: (() => unknown)[] = [];
+  const { instance, guest } = await boot({ teardown: (work) => stopFirst.push(work) }, { userData: 'mine' });
+  t.equal(await guest.settled(), 'running', 'no unit failed');
+
   t.test('a guest is an instance: PID 1 is systemd, its address is by DHCP, its metadata service answers it', async (t) => {
-    const { instance, guest } = await boot(t, { userData: 'mine' });
-    t.equal(await guest.settled(), 'running', 'no unit failed');
     t.equal(await guest.ask('cat /proc/1/comm'), 'systemd');
     t.match(await guest.ask('ip -4 -brief address show ens5'), `${instance.network.address}/24`);
     const token = `$(curl -sS -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)`;
@@ -52,8 +54,6 @@ if (needsGuest(t)) {
   });
 
   t.test('what is asked of a guest comes back as it is', async (t) => {
-    const { guest } = await boot(t);
-    await guest.settled();
     t.same(await guest.exec('echo out; echo err >&2; exit 3'), { stdout: 'out\n', stderr: 'err\n', end: 3 });
     t.equal((await guest.exec('sleep 4242; true', { timeoutMs: 50 })).end, 'SIGKILL');
     t.equal((await guest.exec(['pgrep', '-af', 'sleep 4242'])).stdout, '', 'a program whose time is over is gone in there too');
@@ -77,8 +77,6 @@ if (needsGuest(t)) {
   });
 
   t.test('a guest reaches the lab and nothing else', async (t) => {
-    const { guest } = await boot(t);
-    await guest.settled();
     t.match(await guest.ask('ip route get 10.77.0.1'), 'dev ens5');
     // TEST-NET-1 (RFC 5737) stands for everywhere else. The lab has no route to it, and says so.
     const outside = await guest.exec(['curl', '-sS', '--max-time', '10', 'http://192.0.2.1/']);
@@ -87,8 +85,6 @@ if (needsGuest(t)) {
   });
 
   t.test('a reboot keeps the disk, and is another boot on a new network', async (t) => {
-    const { guest } = await boot(t);
-    await guest.settled();
     const ids = async () => (await guest.ask('cat /proc/sys/kernel/random/boot_id /etc/machine-id')).split('\n');
     const before = await ids();
     const startedAtMs = guest.startedAtMs;
@@ -103,10 +99,12 @@ if (needsGuest(t)) {
     t.equal(await guest.ask('nft list tables | grep mine || ls /run/mine 2>/dev/null || true'), '', 'rules and /run are gone');
     await guest.poweroff();
     t.same(traces().cgroups, nothing.cgroups, 'nothing runs');
+    t.match(await guest.askDisk(['cat', '/var/lib/kept']), 'kept', 'its disk is read');
     await t.rejects(guest.exec('true'), /is off/);
     await guest.start();
     t.equal(String(await guest.read('/var/lib/kept')), 'kept');
     t.equal(await guest.settled(), 'running');
+    for (const work of stopFirst.reverse()) await work();
   });
 
   t.test('two guests of one tree at once are two machines, each with its own metadata service', async (t) => {

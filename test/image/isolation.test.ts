@@ -67,6 +67,10 @@ if (needsGuest(t)) {
     t.match((await asApp('cat /proc/self/environ | tr "\\0" "\\n" | grep -c ^SECRET=')).said, /^1/, 'and has its config');
   });
 
+  t.test('an app without a role has no credentials', async (t) => {
+    t.equal((await asApp('env | grep ^AWS_')).said, 'AWS_EC2_METADATA_DISABLED=true\n');
+  });
+
   t.test('the app writes nowhere but in temporary folders of its own', async (t) => {
     const { said } = await asApp(
       'find / -xdev -writable \\( -type d -o -type f \\) -not -path "/proc/*" 2>/dev/null; for d in /dev/shm /tmp /var/tmp /run /run/lock /run/pinion-app /var/lib/pinion/current /sys/fs/cgroup /dev/mqueue; do touch $d/x 2>/dev/null && echo wrote $d; done; true',

@@ -44,7 +44,7 @@ if (needsGuest(t)) {
   };
   const orders: Readonly<Record<string, (shop: Shop) => Promise<unknown>>> = {
     stop: ({ guest }) => guest.ask(['systemctl', 'stop', 'pinion-health.socket'], { timeoutMs: 60_000 }),
-    reboot: ({ guest }) => guest.reboot(),
+    reboot: ({ guest }) => guest.end(['systemctl', 'reboot']),
     poweroff: ({ guest }) => guest.poweroff(),
     'scale-in': (shop) => leave(shop, targetState, 'Terminated'),
     'Spot interruption': (shop) => leave(shop, spot, notice),
@@ -81,13 +81,9 @@ if (needsGuest(t)) {
         t.match(await guest.unit(agentUnit), { ActiveState: 'active', NRestarts: '0' }, 'the agent stays');
         t.match(await shop.readyz(), { status: 503, body: { state: 'stopped' } }, 'and answers until the power goes');
         await guest.poweroff();
-        for (const path of [targetState, spot]) shop.instance.imds.set(path, undefined);
       }
-      if (name === 'poweroff' || isLeaving) await guest.start();
-      // The journal counts boots back from the newest one that wrote to it: this one must have.
-      await guest.settled();
-      const boot = name === 'stop' ? '0' : '-1';
-      const said = (await guest.ask(`journalctl --boot=${boot} --unit=${agentUnit} --unit=${appUnit} --output=cat`)).split('\n');
+      const journal = ['journalctl', `--unit=${agentUnit}`, `--unit=${appUnit}`, '--output=cat'];
+      const said = (name === 'stop' ? await guest.ask(journal) : await guest.askDisk([...journal, '--directory=/var/log/journal'])).split('\n');
       const events = said.flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as AgentEvent] : []));
       const told = events.flatMap((event) =>
         event.event === 'state' ? [event.to] : event.event.startsWith('app-e') || event.event === 'stopped' ? [event.event] : [],

@@ -1,9 +1,10 @@
 /** `node test/image/guest/bake.ts`: bakes the image of what is in the work tree now, unless the cache has it, and prints its folder. */
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, globSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { copyFile, cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import manifest from '../../../package.json' with { type: 'json' };
+import { agentPackage } from './agent-package.ts';
 import { aptSettings } from './apt-settings.ts';
 import { builderRoot } from './artifact.ts';
 import { baseRoot } from './base.ts';
@@ -41,17 +42,6 @@ try {
   process.exitCode = 1;
 } finally {
   for (const work of undo.reverse()) await work();
-}
-
-/** The agent's package, built from what is in the work tree now; fast, as it need not be small. */
-async function agentPackage(): Promise<string> {
-  const sources = ['agent/**', 'contract/**', 'packer/deb/**', 'package.json', 'package-lock.json', 'tsconfig.json'];
-  const folder = await stored('deb', keyOf([], sources), async (made) => {
-    const { buildDeb } = await import('../../../packer/deb/build.ts');
-    await buildDeb({ out: made, xz: 0 });
-  });
-  const [file] = globSync('*.deb', { cwd: folder });
-  return join(folder, file ?? 'no package was built');
 }
 
 /** A change to the agent's sources that leaves the package's bytes alone bakes nothing anew. */

@@ -52,6 +52,8 @@ export type Guest = Journal & {
   /** Power is cut. Its disk stays for `start`. */
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** What a program of its disk prints while it is off. */
+  askDisk(command: readonly string[]): Promise<string>;
   /** Copies its disk, with owners and times, to a new folder; it must be off. */
   copyDisk(folder: string): Promise<void>;
   /** Kills it and takes its disk away; the end of the test does this. */
@@ -152,6 +154,10 @@ export async function bootGuest(t: Teardown, { root, network, files = {}, timeou
       if (running !== undefined) throw new Error('the guest runs already');
       await network.renew();
       await start();
+    },
+    async askDisk(argv) {
+      if (running !== undefined) throw new Error('the guest still runs');
+      return command(['chroot', disk.root, ...argv]);
     },
     async copyDisk(folder) {
       if (running !== undefined) throw new Error('the guest still runs');
