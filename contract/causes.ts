@@ -36,7 +36,7 @@ const userData = {
 const record = {
   RECORD_MISSING: permanent('{parameter} has no version {version}', 'make a release with pinion release and deploy it'),
   RECORD_DIGEST_MISMATCH: permanent(
-    '{parameter}:{version} has sha256 {found}, the user data names {expected}',
+    '{parameter}:{version} has sha256 {found}, {expected} is asked for',
     'the parameter was deleted and made again, or changed: make a release and deploy it',
   ),
   RECORD_INVALID: permanent('{parameter}:{version} is not a release record at {path}: {problem}', 'make a new release with pinion release and deploy it'),

@@ -21,6 +21,7 @@ const intro = `# Inputs of Terraform
 <!-- Generated from terraform/*/variables.tf by \`npm run docs\`: do not edit. -->
 
 Each value is checked before any call to AWS, and refused with what to write instead. A field without a default must be given where its variable is.
+A misspelt field of an object is dropped by Terraform without a word, and of a misspelt variable it only warns: see in the plan that what you gave is there.
 How the roots belong together: [Terraform](terraform.md).`;
 
 function rowsOf(name: string, body: string): readonly string[] {

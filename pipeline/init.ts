@@ -15,7 +15,8 @@ export type Initialized = {
   readonly next: readonly string[];
 };
 
-const fallbackPython = '3.13';
+/** The image's (docs/image.md). */
+const imageMinor = 13;
 const skipped = ['**/{node_modules,.venv,venv,tests,test,migrations,.pinion,.git,build,dist}/**'];
 
 /**
@@ -35,8 +36,7 @@ export async function initialize(appDir: string): Promise<Initialized> {
   const found = await findEntry(appDir);
   if (found === undefined) throw new Failure('SETTINGS_MISSING', { detail: `no file in ${appDir} makes a Flask app (Flask(…) at the top, or create_app())` });
   const app = slugOf(document.project?.name ?? basename(appDir));
-  // The newest that it allows and an image has is a guess; a lower bound is what an author tested.
-  const [, python = fallbackPython] = /(3\.\d{1,2})/.exec(document.project?.['requires-python'] ?? '') ?? [];
+  const python = pythonFor(document.project?.['requires-python'] ?? '');
   const { entryPoint, include } = found;
   const lines = [
     `[tool.pinion]`,
@@ -83,6 +83,21 @@ async function nextSteps(appDir: string, { hasHealth }: Entry): Promise<readonly
     'name in config the environment variables that the app needs',
     'then: npm start -- --app-dir FOLDER, in pinion, serves it on this machine',
   ];
+}
+
+/** The image's Python where the project's version specifiers allow it (PyPA, "Version specifiers"); otherwise the first that they name. */
+function pythonFor(specifiers: string): string {
+  const parts = [...specifiers.matchAll(/(>=|<=|==|~=|!=|>|<)\s*3\.(\d{1,2})(\.\d+)?/g)].map(([, operator = '', minor, patch]) => ({
+    operator,
+    minor: Number(minor),
+    isExact: operator === '==' || (operator === '~=' && patch !== undefined),
+  }));
+  const holds = ({ operator, minor, isExact }: (typeof parts)[number]): boolean => {
+    if (isExact) return minor === imageMinor;
+    if (operator === '!=') return minor !== imageMinor;
+    return operator.startsWith('<') ? imageMinor < minor : imageMinor >= minor;
+  };
+  return `3.${parts.every(holds) ? imageMinor : (parts[0]?.minor ?? imageMinor)}`;
 }
 
 function slugOf(name: string): string {

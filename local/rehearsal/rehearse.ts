@@ -71,6 +71,7 @@ async function rehearse(): Promise<void> {
     if (options.keep) await keep(stage, scaled.pace);
     return sums;
   };
+  if (isTerraform) console.log('applying terraform/environment, which takes two minutes …');
   const [held, requests, failed] = isTerraform
     ? await rehearsed(await openTerraformStage(shared), terraformCases)
     : await rehearsed(await openEnvironmentStage(shared), cases);

@@ -1,14 +1,18 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { From } from '../release/promote.ts';
 import { appDirOf, type Cli, envOf, example } from './cli.ts';
 
-type From = { readonly env: string; readonly release: number | undefined };
 type Options = { readonly config: Readonly<Record<string, number>>; readonly note?: string; readonly from?: From };
 
 export const addRelease = (program: Command, { output, signal }: Cli): Command =>
   program
     .command('release')
     .description("make the next release: the published artifact, or another release's, with the newest version of every config name")
-    .option('--from <ENV[:N]>', 'promote: take the artifact of that release of ENV, the newest without N; no build is needed', source)
+    .option(
+      '--from <ENV[:N[:SHA256]]>',
+      'promote: take the artifact of that release of ENV, the newest without N; refuse it if its record is another one; no build is needed',
+      source,
+    )
     .option('--config <NAME=version>', 'use this version of a config name; may be given for each', chosenVersion, {})
     .option('--note <TEXT>', 'a line that the release keeps', note)
     .addHelpText(
@@ -36,9 +40,9 @@ export const addRelease = (program: Command, { output, signal }: Cli): Command =
     });
 
 function source(given: string): From {
-  const [, env, release] = /^([a-z][a-z0-9-]{0,31})(?::([1-9][0-9]{0,8}))?$/.exec(given) ?? [];
-  if (env === undefined) throw new InvalidArgumentError('give ENV or ENV:N, such as staging:7');
-  return { env, release: release === undefined ? undefined : Number(release) };
+  const [, env, release, recordSha256] = /^([a-z][a-z0-9-]{0,31})(?::([1-9][0-9]{0,8})(?::([0-9a-f]{64}))?)?$/.exec(given) ?? [];
+  if (env === undefined) throw new InvalidArgumentError('give ENV, ENV:N or ENV:N:SHA256, such as staging:7');
+  return { env, release: release === undefined ? undefined : Number(release), recordSha256 };
 }
 
 function chosenVersion(given: string, others: Readonly<Record<string, number>>): Readonly<Record<string, number>> {

@@ -13,6 +13,9 @@ repository = {
   name           = "example/shop"
 }
 
+# In the app's folder, before anything is published.
+test_command = "pip install -r requirements-dev.txt && python -m pytest -q"
+
 build_image = "aws/codebuild/standard:7.0-26.07.29"
 
 terraform = {

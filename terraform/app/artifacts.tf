@@ -5,7 +5,7 @@ locals {
   artifact_objects = "${aws_s3_bucket.this["artifacts"].arn}/${var.app}/*"
 
   # What the rollback projects work with, whether the repository answers or not.
-  source_object = "source/source.zip"
+  source_objects = { for name in local.order : name => "source/${name}.zip" }
 
   # CodePipeline's folder for a pipeline is named by the first twenty characters of its name.
   expiring = { pipeline = substr("${local.name}-app", 0, 20), plans = "" }

@@ -12,7 +12,10 @@ locals {
 
   projects = merge(
     local.first == null ? {} : {
-      build = { buildspec = "build", role = aws_iam_role.this["build"].arn, bucket = "pipeline", minutes = 60, variables = merge(local.pinion_variables, { PINION_ENV = local.first }) }
+      build = {
+        buildspec = "build", role = aws_iam_role.this["build"].arn, bucket = "pipeline", minutes = 60,
+        variables = merge(local.pinion_variables, { PINION_ENV = local.first, PINION_TEST = var.test_command })
+      }
     },
     { for name in keys(local.promotions) : "release-${name}" => {
       buildspec = "promote", role = local.environment_roles[name].release, bucket = "pipeline", minutes = 15, variables = merge(local.pinion_variables, { PINION_ENV = name })

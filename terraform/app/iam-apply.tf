@@ -30,9 +30,12 @@ locals {
     { sid = "MakeRoles", actions = ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"], resources = local.managed_role_arns, conditions = local.with_boundary },
     {
       sid       = "ChangeRoles"
-      actions   = ["iam:DeleteRole", "iam:DeleteRolePolicy", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription"]
+      actions   = ["iam:DeleteRole", "iam:DeleteRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription"]
       resources = local.managed_role_arns
     },
+    # No condition of any role's asks for a tag of these, so that its own role and its policies may have other ones.
+    { sid = "TagRoles", actions = ["iam:TagRole", "iam:UntagRole"], resources = local.role_arns },
+    { sid = "TagPolicies", actions = ["iam:TagPolicy", "iam:UntagPolicy"], resources = local.policy_arns },
     {
       sid       = "PassRoles"
       actions   = ["iam:PassRole"]

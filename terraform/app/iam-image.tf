@@ -5,9 +5,15 @@ locals {
 
   # Packer's own tags: nothing else in the account has them.
   baked = [{ test = "Null", variable = "aws:ResourceTag/PinionVersion", values = ["false"] }]
+  # The same of what is being made
+  marks = [{ test = "Null", variable = "aws:RequestTag/PinionVersion", values = ["false"] }]
+
+  image_arns = [for kind in ["image", "snapshot"] : "arn:${local.partition}:ec2:${var.region}::${kind}/*"]
 
   # Without images to bake there is no role that these are given to.
   baker = { for name in ["vpc_id", "subnet_id", "security_group_id", "kms_key_arn"] : name => try(var.bake[name], "") }
+
+  in_subnet = [{ test = "ArnEquals", variable = "ec2:Subnet", values = ["${local.ec2_arn}:subnet/${local.baker.subnet_id}"] }]
 
   image_grants = concat(local.source_grants.pipeline, [
     # Describe actions know no resource (Service Authorization Reference).
@@ -36,7 +42,8 @@ locals {
       resources  = ["${local.ec2_arn}:instance/*", "${local.ec2_arn}:security-group/*"]
       conditions = local.baked
     },
-    { sid = "MakeImage", actions = ["ec2:CreateImage"], resources = ["${local.ec2_arn}:instance/*", "arn:${local.partition}:ec2:${var.region}::image/*", "arn:${local.partition}:ec2:${var.region}::snapshot/*"] },
+    { sid = "TakeFromBuilder", actions = ["ec2:CreateImage"], resources = ["${local.ec2_arn}:instance/*"], conditions = local.baked },
+    { sid = "MakeImage", actions = ["ec2:CreateImage"], resources = local.image_arns, conditions = local.marks },
     {
       sid        = "MarkImage"
       actions    = ["ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:ModifyImageAttribute"]
@@ -45,21 +52,15 @@ locals {
     },
     # Only while it is made: whoever could tag what is there could have it under UseBuilder.
     {
-      sid       = "TagWhatIsLaunched"
+      sid       = "TagWhatIsMade"
       actions   = ["ec2:CreateTags"]
-      resources = [for kind in ["instance", "key-pair", "network-interface", "security-group", "volume"] : "${local.ec2_arn}:${kind}/*"]
-      conditions = [
-        { test = "Null", variable = "aws:RequestTag/PinionVersion", values = ["false"] },
-        { test = "StringEquals", variable = "ec2:CreateAction", values = ["CreateKeyPair", "CreateSecurityGroup", "RunInstances"] },
-      ]
+      resources = concat([for kind in ["instance", "key-pair", "network-interface", "security-group", "volume"] : "${local.ec2_arn}:${kind}/*"], local.image_arns)
+      conditions = concat(local.marks, [
+        { test = "StringEquals", variable = "ec2:CreateAction", values = ["CreateImage", "CreateKeyPair", "CreateSecurityGroup", "RunInstances"] },
+      ])
     },
-    # Packer tags an image and its snapshots after they are there.
-    {
-      sid        = "TagImage"
-      actions    = ["ec2:CreateTags"]
-      resources  = [for kind in ["image", "snapshot"] : "arn:${local.partition}:ec2:${var.region}::${kind}/*"]
-      conditions = [{ test = "Null", variable = "aws:RequestTag/PinionVersion", values = ["false"] }]
-    },
+    # Packer makes an image and its snapshots with the tags of the run, and gives them those of the image once they are there (amazon plugin 1.8.0).
+    { sid = "TagImage", actions = ["ec2:CreateTags"], resources = local.image_arns, conditions = concat(local.baked, local.marks) },
     {
       sid       = "EncryptImage"
       actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
@@ -73,15 +74,13 @@ locals {
     },
     { sid = "WriteChannel", actions = ["ssm:GetParameter", "ssm:PutParameter"], resources = [local.image_parameter_arn] },
     # CodeBuild in a VPC (CodeBuild User Guide, "Allow CodeBuild access to AWS services required to create a VPC network interface").
-    { sid = "JoinSubnet", actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"], resources = ["${local.ec2_arn}:network-interface/*", "${local.ec2_arn}:security-group/${local.baker.security_group_id}", "${local.ec2_arn}:subnet/${local.baker.subnet_id}"] },
+    { sid = "JoinSubnet", actions = ["ec2:CreateNetworkInterface"], resources = ["${local.ec2_arn}:network-interface/*", "${local.ec2_arn}:security-group/${local.baker.security_group_id}", "${local.ec2_arn}:subnet/${local.baker.subnet_id}"] },
+    { sid = "LeaveSubnet", actions = ["ec2:DeleteNetworkInterface"], resources = ["${local.ec2_arn}:network-interface/*"], conditions = local.in_subnet },
     {
-      sid       = "LendInterface"
-      actions   = ["ec2:CreateNetworkInterfacePermission"]
-      resources = ["${local.ec2_arn}:network-interface/*"]
-      conditions = [
-        { test = "StringEquals", variable = "ec2:AuthorizedService", values = ["codebuild.amazonaws.com"] },
-        { test = "ArnEquals", variable = "ec2:Subnet", values = ["${local.ec2_arn}:subnet/${local.baker.subnet_id}"] },
-      ]
+      sid        = "LendInterface"
+      actions    = ["ec2:CreateNetworkInterfacePermission"]
+      resources  = ["${local.ec2_arn}:network-interface/*"]
+      conditions = concat(local.in_subnet, [{ test = "StringEquals", variable = "ec2:AuthorizedService", values = ["codebuild.amazonaws.com"] }])
     },
   ])
 }

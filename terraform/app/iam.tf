@@ -127,6 +127,17 @@ resource "aws_iam_policy" "boundary" {
   name        = "${local.name}-${each.key}-boundary"
   description = "The most that the role ${local.name}-${each.key} may do"
   policy      = each.key == "apply" ? data.aws_iam_policy_document.apply_boundary.json : data.aws_iam_policy_document.boundary[each.key].json
+
+  lifecycle {
+    precondition {
+      condition     = local.boundary_sizes[each.key] <= 6144
+      error_message = "The policy ${local.name}-${each.key}-boundary has ${local.boundary_sizes[each.key]} characters, and IAM takes 6,144: give the app or its environments shorter names, or keep some of them in another app."
+    }
+  }
+}
+
+locals {
+  boundary_sizes = { for role in keys(local.services) : role => length(role == "apply" ? data.aws_iam_policy_document.apply_boundary.minified_json : data.aws_iam_policy_document.boundary[role].minified_json) }
 }
 
 resource "aws_iam_role" "this" {
@@ -170,4 +181,11 @@ resource "aws_iam_role_policy" "this" {
   name   = each.key
   role   = aws_iam_role.this[each.key].id
   policy = data.aws_iam_policy_document.grants[each.key].json
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_iam_policy_document.grants[each.key].minified_json) <= 10240
+      error_message = "The policy of the role ${local.name}-${each.key} has ${length(data.aws_iam_policy_document.grants[each.key].minified_json)} characters, and IAM takes 10,240 in a role: give the app or its environments shorter names, or keep some of them in another app."
+    }
+  }
 }

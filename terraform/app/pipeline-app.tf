@@ -80,23 +80,6 @@ resource "aws_codepipeline" "app" {
       run_order       = 1
       configuration   = { ProjectName = aws_codebuild_project.this["build"].name }
     }
-
-    action {
-      name            = "keep-source"
-      category        = "Deploy"
-      owner           = "AWS"
-      provider        = "S3"
-      version         = "1"
-      input_artifacts = ["source"]
-      run_order       = 2
-
-      configuration = {
-        BucketName          = aws_s3_bucket.this["pipeline"].id
-        ObjectKey           = local.source_object
-        Extract             = "false"
-        KMSEncryptionKeyARN = aws_kms_key.bucket["pipeline"].arn
-      }
-    }
   }
 
   dynamic "stage" {
@@ -138,7 +121,7 @@ resource "aws_codepipeline" "app" {
 
           configuration = {
             ProjectName          = aws_codebuild_project.this["release-${stage.value}"].name
-            EnvironmentVariables = jsonencode([{ name = "PINION_FROM", value = "${action.value}:#{release-${action.value}.PINION_RELEASE}", type = "PLAINTEXT" }])
+            EnvironmentVariables = jsonencode([{ name = "PINION_FROM", value = "${action.value}:#{release-${action.value}.PINION_RELEASE}:#{release-${action.value}.PINION_RECORD_SHA256}", type = "PLAINTEXT" }])
           }
         }
       }
@@ -155,6 +138,24 @@ resource "aws_codepipeline" "app" {
         configuration = {
           ProjectName          = aws_codebuild_project.this["deploy-${stage.value}"].name
           EnvironmentVariables = local.deploy_variables[stage.value]
+        }
+      }
+
+      # After it: what goes back is what has gone forth here, and passed the approval.
+      action {
+        name            = "keep-source"
+        category        = "Deploy"
+        owner           = "AWS"
+        provider        = "S3"
+        version         = "1"
+        input_artifacts = ["source"]
+        run_order       = 4
+
+        configuration = {
+          BucketName          = aws_s3_bucket.this["pipeline"].id
+          ObjectKey           = local.source_objects[stage.value]
+          Extract             = "false"
+          KMSEncryptionKeyARN = aws_kms_key.bucket["pipeline"].arn
         }
       }
     }

@@ -11,7 +11,7 @@ resource "aws_codebuild_project" "rollback" {
 
   source {
     type      = "S3"
-    location  = "${aws_s3_bucket.this["pipeline"].id}/${local.source_object}"
+    location  = "${aws_s3_bucket.this["pipeline"].id}/${local.source_objects[each.key]}"
     buildspec = file("${local.buildspecs}/rollback.yml")
   }
 

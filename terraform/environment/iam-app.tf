@@ -39,6 +39,13 @@ resource "aws_iam_role_policy" "app" {
   name   = "app"
   role   = one(aws_iam_role.app[*].id)
   policy = data.aws_iam_policy_document.app.json
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_iam_policy_document.app.minified_json) <= 10240
+      error_message = "The policy of app_role has ${length(data.aws_iam_policy_document.app.minified_json)} characters, and IAM takes 10,240: name fewer actions and resources in app_role.statements."
+    }
+  }
 }
 
 # Whatever is allowed later: nothing that builds, deploys or holds the infrastructure. In a Deny the * of an action only takes more away.
@@ -66,4 +73,11 @@ resource "aws_iam_policy" "app_boundary" {
   name        = "${local.name}-app-boundary"
   description = "The most that the role ${local.name}-app may do"
   policy      = data.aws_iam_policy_document.app_boundary.json
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_iam_policy_document.app_boundary.minified_json) <= 6144
+      error_message = "The boundary of app_role has ${length(data.aws_iam_policy_document.app_boundary.minified_json)} characters, and IAM takes 6,144: name fewer actions and resources in app_role.statements."
+    }
+  }
 }

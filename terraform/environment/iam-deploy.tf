@@ -196,4 +196,11 @@ resource "aws_iam_role_policy" "deploy" {
   name   = "deploy"
   role   = aws_iam_role.deploy.id
   policy = data.aws_iam_policy_document.deploy.json
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_iam_policy_document.deploy.minified_json) <= 10240
+      error_message = "The policy of ${local.name}-deploy has ${length(data.aws_iam_policy_document.deploy.minified_json)} characters, and IAM takes 10,240: give the app or the environment a shorter name."
+    }
+  }
 }

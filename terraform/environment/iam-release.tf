@@ -87,16 +87,6 @@ data "aws_iam_policy_document" "project" {
       }
     }
   }
-
-  dynamic "statement" {
-    for_each = length(local.pipeline_connection) > 0 ? [local.pipeline_connection] : []
-
-    content {
-      sid       = "CloneSource"
-      actions   = ["codeconnections:GetConnectionToken", "codeconnections:UseConnection"]
-      resources = statement.value
-    }
-  }
 }
 
 resource "aws_iam_role" "release" {

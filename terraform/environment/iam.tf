@@ -24,9 +24,8 @@ locals {
   project_arns = { for role, names in local.projects : role => [for name in names : "arn:${local.partition}:codebuild:${var.region}:${var.account_id}:project/${name}"] }
   project_logs = { for role, names in local.projects : role => [for name in names : "arn:${local.partition}:logs:${var.region}:${var.account_id}:log-group:/aws/codebuild/${name}:log-stream:*"] }
 
-  pipeline_objects    = var.pipeline == null ? [] : ["arn:${local.partition}:s3:::${var.pipeline.bucket}/*"]
-  pipeline_keys       = var.pipeline == null ? [] : [var.pipeline.key_arn]
-  pipeline_connection = compact([try(var.pipeline.connection_arn, null)])
+  pipeline_objects = var.pipeline == null ? [] : ["arn:${local.partition}:s3:::${var.pipeline.bucket}/*"]
+  pipeline_keys    = var.pipeline == null ? [] : [var.pipeline.key_arn]
 
   # By name and pattern, since a role comes after its boundary and before the group.
   ceilings = {
@@ -48,7 +47,6 @@ locals {
       { actions = ["s3:ListBucket"], resources = [local.artifact_bucket] },
       { actions = ["kms:Decrypt"], resources = concat(local.artifact_keys, local.pipeline_keys) },
       { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = local.project_logs.release },
-      { actions = ["codeconnections:GetConnectionToken", "codeconnections:UseConnection"], resources = local.pipeline_connection },
     ]
     deploy = [
       { actions = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters"], resources = [local.release_arn, local.config_arn, local.document_arn] },
@@ -57,7 +55,6 @@ locals {
       { actions = ["s3:ListBucket"], resources = [local.artifact_bucket] },
       { actions = ["kms:Decrypt"], resources = concat(local.artifact_keys, local.pipeline_keys) },
       { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = local.project_logs.deploy },
-      { actions = ["codeconnections:GetConnectionToken", "codeconnections:UseConnection"], resources = local.pipeline_connection },
       { actions = ["ec2:CreateLaunchTemplateVersion"], resources = ["${local.ec2_arn}:launch-template/*"] },
       { actions = ["ec2:CreateTags", "ec2:GetConsoleOutput", "ec2:RunInstances"], resources = ["${local.ec2_arn}:*", local.image_arn] },
       { actions = ["iam:PassRole"], resources = ["${local.account}:role/${local.name}-runtime"] },
@@ -111,4 +108,11 @@ resource "aws_iam_policy" "boundary" {
   name        = "${local.name}-${each.key}-boundary"
   description = "The most that the role ${local.name}-${each.key} may do"
   policy      = data.aws_iam_policy_document.boundary[each.key].json
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_iam_policy_document.boundary[each.key].minified_json) <= 6144
+      error_message = "The policy ${local.name}-${each.key}-boundary has ${length(data.aws_iam_policy_document.boundary[each.key].minified_json)} characters, and IAM takes 6,144: give the app or the environment a shorter name."
+    }
+  }
 }

@@ -145,7 +145,7 @@ resource "aws_route" "nat" {
 # What of an existing VPC no variable shows
 
 data "aws_subnet" "existing" {
-  for_each = toset(var.existing_vpc == null ? [] : var.existing_vpc.app_subnet_ids)
+  for_each = toset(var.existing_vpc == null || var.vpc != null ? [] : var.existing_vpc.app_subnet_ids)
 
   id = each.key
 

@@ -13,6 +13,11 @@ output "load_balancer_dns_name" {
   value       = aws_lb.app.dns_name
 }
 
+output "network" {
+  description = "The VPC and its private subnets; with egress `nat` an image can be baked there (docs/image.md)."
+  value       = { vpc_id = local.vpc_id, app_subnet_ids = local.app_subnet_ids }
+}
+
 output "role_arns" {
   description = "The roles of this environment; deploy and release are those of its CodeBuild projects."
   value = {

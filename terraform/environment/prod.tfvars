@@ -12,8 +12,10 @@ egress = "endpoints"
 balancer = {
   domain_name     = "shop.example.com"
   certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
+  zone_id         = "Z0123456789ABCDEFGHIJ"
 }
 
+# Leave it out once the image pipeline has written /pinion/image: what it bakes is proposed then.
 image = {
   id = "ami-0123456789abcdef0"
 }
@@ -24,8 +26,14 @@ fleet = {
   max           = 9
 }
 
+# As terraform/app puts them out: terraform output
 artifacts = {
-  bucket = "pinion-shop-artifacts-123456789012"
+  bucket  = "pinion-shop-artifacts-123456789012"
+  key_arn = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+}
+pipeline = {
+  bucket  = "pinion-shop-pipeline-123456789012"
+  key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"
 }
 
 release_from = "staging"

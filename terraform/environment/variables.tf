@@ -3,6 +3,7 @@
 variable "region" {
   type        = string
   description = "Region of the environment."
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -13,6 +14,7 @@ variable "region" {
 variable "account_id" {
   type        = string
   description = "Account of the environment; credentials of any other are refused."
+  nullable    = false
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.account_id))
@@ -23,6 +25,7 @@ variable "account_id" {
 variable "app" {
   type        = string
   description = "The app, as in its [tool.pinion]."
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,31}$", var.app))
@@ -33,10 +36,17 @@ variable "app" {
 variable "env" {
   type        = string
   description = "The environment, such as prod."
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", var.env))
     error_message = "env is \"${var.env}\": use at most 32 lower-case letters, digits and hyphens after a letter, with no hyphen at the end."
+  }
+
+  # Its roles, buckets and projects would have the names of the app's own.
+  validation {
+    condition     = !contains(["app", "apply", "artifacts", "build", "image", "infrastructure", "pipeline", "plan", "plans", "state"], var.env)
+    error_message = "env is \"${var.env}\", which the app's own roles and buckets are named by: call it otherwise, such as prod."
   }
 
   validation {
@@ -49,10 +59,16 @@ variable "tags" {
   type        = map(string)
   description = "Further tags for everything."
   default     = {}
+  nullable    = false
 
   validation {
     condition     = length(setintersection(keys(var.tags), ["App", "Env", "ManagedBy"])) == 0
     error_message = "tags has ${join(", ", setintersection(keys(var.tags), ["App", "Env", "ManagedBy"]))}: remove it, these three are set from app and env."
+  }
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
+    error_message = "tags has ${join(", ", [for key in keys(var.tags) : key if startswith(lower(key), "aws:")])}: AWS keeps keys that begin with aws: to itself, write them without it."
   }
 }
 
@@ -121,6 +137,7 @@ variable "existing_vpc" {
 variable "egress" {
   type        = string
   description = "How instances reach AWS: `endpoints` in the VPC, and nothing else; or `nat`, and with it any host by HTTPS. With existing_vpc and `nat` the way out is that VPC's own."
+  nullable    = false
 
   validation {
     condition     = contains(["endpoints", "nat"], var.egress)
@@ -135,10 +152,21 @@ variable "app_egress" {
   }))
   description = "What else instances may reach, by a name of yours, such as `database = { cidr = \"10.20.128.0/20\", port = 5432 }`. TCP."
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for to in var.app_egress : can(cidrhost(to.cidr, 0))])
     error_message = "app_egress: ${join(", ", [for name, to in var.app_egress : "${name} has ${to.cidr}" if !can(cidrhost(to.cidr, 0))])}: give a range such as 10.20.128.0/20."
+  }
+
+  validation {
+    condition     = alltrue([for to in var.app_egress : !can(cidrhost(to.cidr, 0)) || can(cidrnetmask(to.cidr))])
+    error_message = "app_egress: ${join(", ", [for name, to in var.app_egress : "${name} has ${to.cidr}" if can(cidrhost(to.cidr, 0)) && !can(cidrnetmask(to.cidr))])}, which is IPv6, and instances have IPv4 alone: give a range such as 10.20.128.0/20."
+  }
+
+  validation {
+    condition     = alltrue([for to in var.app_egress : try(cidrsubnet(to.cidr, 0, 0) == to.cidr, true)])
+    error_message = "app_egress: ${join(", ", [for name, to in var.app_egress : "${name} has ${to.cidr}, write ${cidrsubnet(to.cidr, 0, 0)}" if try(cidrsubnet(to.cidr, 0, 0) != to.cidr, false)])}: a range begins with its first address."
   }
 
   validation {
@@ -166,6 +194,7 @@ variable "balancer" {
     log_days            = optional(number, 90)
   })
   description = "The app's name and ACM certificate; its Route 53 zone, where the name is to be entered; who may come in; how many days requests are logged. `http_only` is for development: no name, no certificate, no TLS."
+  nullable    = false
 
   validation {
     condition     = var.balancer.http_only != (var.balancer.certificate_arn != null)
@@ -173,8 +202,8 @@ variable "balancer" {
   }
 
   validation {
-    condition     = var.balancer.certificate_arn == null ? true : can(regex("^arn:[a-z-]+:acm:${var.region}:[0-9]{12}:certificate/.+$", var.balancer.certificate_arn))
-    error_message = "balancer.certificate_arn is \"${coalesce(var.balancer.certificate_arn, "missing")}\": give the ARN of an ACM certificate of ${var.region}; a load balancer takes none of another Region."
+    condition     = var.balancer.certificate_arn == null ? true : can(regex("^arn:[a-z-]+:acm:${var.region}:${var.account_id}:certificate/.+$", var.balancer.certificate_arn))
+    error_message = "balancer.certificate_arn is \"${coalesce(var.balancer.certificate_arn, "missing")}\": give the ARN of an ACM certificate of ${var.account_id} in ${var.region}; a load balancer takes none of another account or Region."
   }
 
   validation {
@@ -189,7 +218,12 @@ variable "balancer" {
 
   validation {
     condition     = length(var.balancer.ingress_cidrs) > 0 && alltrue([for cidr in var.balancer.ingress_cidrs : can(cidrnetmask(cidr))])
-    error_message = "balancer.ingress_cidrs is [${join(", ", var.balancer.ingress_cidrs)}]: give at least one IPv4 range, such as 203.0.113.0/24."
+    error_message = "balancer.ingress_cidrs is [${join(", ", var.balancer.ingress_cidrs)}]: give at least one range, such as 203.0.113.0/24, and IPv4 ranges alone."
+  }
+
+  validation {
+    condition     = alltrue([for cidr in var.balancer.ingress_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr, true)])
+    error_message = "balancer.ingress_cidrs has ${join(", ", [for cidr in var.balancer.ingress_cidrs : "${cidr}, write ${cidrsubnet(cidr, 0, 0)}" if try(cidrsubnet(cidr, 0, 0) != cidr, false)])}: a range begins with its first address."
   }
 
   validation {
@@ -206,6 +240,7 @@ variable "image" {
     root_device_name = optional(string, "/dev/xvda")
   })
   description = "The AMI that packer/ baked, by its id."
+  nullable    = false
 
   validation {
     condition     = can(regex("^ami-[0-9a-f]{8,17}$", var.image.id))
@@ -227,9 +262,15 @@ variable "fleet" {
     cpu_target_percent = optional(number, 60)
   })
   description = "What the group launches, how many, and the average CPU that it keeps to when max is more than min."
+  nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]*[.][a-z0-9-]+$", var.fleet.instance_type)) && !can(regex("^[a-z]+[0-9]+[a-z]*g[a-z]*[.]|^a1[.]", var.fleet.instance_type))
+    condition     = can(regex("^[a-z][a-z0-9-]*[.][a-z0-9-]+$", var.fleet.instance_type))
+    error_message = "fleet.instance_type is \"${var.fleet.instance_type}\": write family and size with a dot between, such as t3.small (aws ec2 describe-instance-type-offerings)."
+  }
+
+  validation {
+    condition     = !can(regex("^[a-z]+[0-9]+[a-z]*g[a-z]*[.]|^a1[.]", var.fleet.instance_type))
     error_message = "fleet.instance_type is \"${var.fleet.instance_type}\": the image is amd64, take an Intel or AMD type such as t3.small."
   }
 
@@ -245,7 +286,7 @@ variable "fleet" {
 
   validation {
     condition     = var.fleet.min >= 1 && floor(var.fleet.min) == var.fleet.min
-    error_message = "fleet.min is ${var.fleet.min}: at least 1, and 2 to serve while an instance is replaced; a deploy needs an instance to prove a release."
+    error_message = "fleet.min is ${var.fleet.min}: a whole number of at least 1, and 2 to serve while an instance is replaced; a deploy needs an instance to prove a release."
   }
 
   validation {
@@ -273,6 +314,7 @@ variable "times" {
   })
   description = "Every time that infrastructure and agent must agree on (docs/documents.md#infrastructure), in whole seconds as AWS counts them."
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for seconds in values(var.times) : floor(seconds) == seconds && seconds >= 1 && seconds <= 86400])
@@ -339,6 +381,7 @@ variable "gunicorn" {
   })
   description = "The app's own times, as in its [tool.pinion]; read only to see that `times` fits them."
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for seconds in values(var.gunicorn) : floor(seconds) == seconds && seconds >= 1 && seconds <= 3600])
@@ -354,6 +397,7 @@ variable "artifacts" {
     key_arn = optional(string)
   })
   description = "The app's artifact bucket, one for all its environments, and the KMS key that encrypts it, if it has its own: outputs of terraform/app."
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.artifacts.bucket))
@@ -372,28 +416,27 @@ variable "release_from" {
   default     = null
 
   validation {
-    condition     = var.release_from == null ? true : can(regex("^[a-z][a-z0-9-]{0,31}$", var.release_from)) && var.release_from != var.env
-    error_message = "release_from is \"${coalesce(var.release_from, "missing")}\": name another environment of ${var.app}, such as staging."
+    condition     = var.release_from == null ? true : can(regex("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", var.release_from))
+    error_message = "release_from is \"${try(coalesce(var.release_from), "")}\": name another environment of ${var.app} as its env, such as staging, at most 32 lower-case letters, digits and hyphens after a letter, with no hyphen at the end."
+  }
+
+  validation {
+    condition     = var.release_from == null ? true : var.release_from != var.env
+    error_message = "release_from is \"${try(coalesce(var.release_from), "")}\", which is env, this environment itself: name the one before it, or leave release_from out where releases are made from builds alone."
   }
 }
 
 variable "pipeline" {
   type = object({
-    bucket         = string
-    key_arn        = string
-    connection_arn = optional(string)
+    bucket  = string
+    key_arn = string
   })
-  description = "The pipeline's own bucket and key, from which release and deploy take their source, and the connection to the repository: outputs of terraform/app. None where a person deploys."
+  description = "The pipeline's own bucket and key, from which release and deploy take their source: the output of that name of terraform/app. None where a person deploys."
   default     = null
 
   validation {
     condition     = var.pipeline == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.pipeline.bucket)) && can(regex("^arn:[a-z-]+:kms:${var.region}:[0-9]{12}:key/.+$", var.pipeline.key_arn))
     error_message = "pipeline needs the bucket's name and the ARN of its key in ${var.region}: terraform/app puts both out."
-  }
-
-  validation {
-    condition     = try(var.pipeline.connection_arn, null) == null ? true : can(regex("^arn:[a-z-]+:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/.+$", var.pipeline.connection_arn))
-    error_message = "pipeline.connection_arn is \"${try(coalesce(var.pipeline.connection_arn, "missing"), "missing")}\": give the ARN of a CodeConnections connection (aws codeconnections list-connections)."
   }
 }
 
@@ -440,6 +483,7 @@ variable "alarms" {
   })
   description = "What is too much: answers of 5xx in a minute, the 95th percentile of the app's answer time, boots that failed in five minutes. Each alarm rolls a deploy back; topic_arns hear of it."
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for limit in [var.alarms.balancer_5xx, var.alarms.target_5xx, var.alarms.latency_p95_seconds, var.alarms.boot_failures] : limit > 0])
@@ -456,6 +500,7 @@ variable "log_days" {
   type        = number
   description = "Days that the instances' logs are kept."
   default     = 90
+  nullable    = false
 
   validation {
     condition     = contains(local.log_days, var.log_days)

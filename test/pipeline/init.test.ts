@@ -30,7 +30,7 @@ t.test('what it writes, the CLI reads: entry point, Python, name and files of th
     ],
     [
       { 'app.py': `${flask}app = Flask(__name__)\n`, 'pyproject.toml': '[project]\nname = "Store"\nrequires-python = ">=3.12"' },
-      { app: 'store', python: '3.12', entryPoint: 'app:app' },
+      { app: 'store', python: '3.13', entryPoint: 'app:app' },
     ],
   ];
   for (const [files, expected] of cases) {
@@ -39,6 +39,26 @@ t.test('what it writes, the CLI reads: entry point, Python, name and files of th
     t.match(await readSettings(folder), { ...expected, healthPath: '/healthz' });
     if (files['pyproject.toml'] !== undefined)
       t.ok(readFileSync(join(folder, 'pyproject.toml'), 'utf8').startsWith(files['pyproject.toml']), 'what was there stays');
+  }
+});
+
+t.test("Python is the image's where the project allows it, and otherwise one that it names", async (t) => {
+  const pythons = {
+    '>=3.10': '3.13',
+    '>=3.10,<4': '3.13',
+    '~=3.11': '3.13',
+    '==3.13.*': '3.13',
+    '!=3.9.1': '3.13',
+    '>=3.9, <3.13': '3.9',
+    '>= 3.12, != 3.13.*': '3.12',
+    '==3.11.*': '3.11',
+    '~=3.11.2': '3.11',
+    '>=3.14': '3.14',
+  };
+  for (const [specifiers, python] of Object.entries(pythons)) {
+    const project = `[project]\nname = "store"\nrequires-python = "${specifiers}"\n`;
+    const folder = folderOf(t, { 'app.py': `${flask}app = Flask(__name__)\n`, 'pyproject.toml': project });
+    t.equal((await initialize(folder)).python, python, specifiers);
   }
 });
 

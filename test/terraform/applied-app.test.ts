@@ -2,13 +2,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { region } from '../../local/cloud.ts';
+import type { Asked } from '../../local/gateway.ts';
 import { accountId, applying, destroying } from '../../local/terraform.ts';
-import { applies, open, startCloud } from './applied.ts';
+import { applies, keepingPlan, open, startCloud } from './applied.ts';
+import { mayAll, terraformRoles } from './provider-calls.ts';
 import { needsTerraform, succeeds } from './terraform.ts';
 
-const zeros = '0'.repeat(64);
+const digest = 'a'.repeat(64);
 const key = `arn:aws:kms:${region}:${accountId}:key/00000000-0000-0000-0000-000000000000`;
-const app = (environments: string, buildImageDay: string) => `
+const app = (environments: string, buildImageDay: string, tags = '{ Team = "a" }') => `
 region       = "${region}"
 account_id   = "${accountId}"
 app          = "shop"
@@ -18,22 +20,23 @@ repository = {
   name           = "example/shop"
 }
 build_image   = "aws/codebuild/standard:7.0-${buildImageDay}"
-terraform     = { version = "1.11.4", sha256 = "${zeros}" }
+terraform     = { version = "1.11.4", sha256 = "${digest}" }
 state_key_arn = "${key}"
 notify_emails = ["shop@example.com"]
+tags          = ${tags}
 bake = {
   vpc_id               = "vpc-0123456789abcdef0"
   subnet_id            = "subnet-0123456789abcdef0"
   security_group_id    = "sg-0123456789abcdef0"
   kms_key_arn          = "${key}"
   packer_version       = "1.11.2"
-  packer_sha256        = "${zeros}"
-  amazon_plugin_sha256 = "${zeros}"
+  packer_sha256        = "${digest}"
+  amazon_plugin_sha256 = "${digest}"
   agents = {
     cloudwatch_agent_version = "1.300057.0b1161"
-    cloudwatch_agent_sha256  = "${zeros}"
+    cloudwatch_agent_sha256  = "${digest}"
     ssm_agent_version        = "3.3.2299.0"
-    ssm_agent_sha256         = "${zeros}"
+    ssm_agent_sha256         = "${digest}"
   }
 }
 `;
@@ -85,17 +88,38 @@ async function made(ask: Ask): Promise<Made> {
 }
 
 if (needsTerraform(t)) {
-  t.test('terraform/app: applied whole without environments and then with two, nothing left to plan, and destroyed', async (t) => {
-    const endpoint = await startCloud(t);
+  t.test('terraform/app: applied whole without environments and then with two, nothing left to plan, given other tags, and destroyed', async (t) => {
+    const asked: Asked[] = [];
+    /** What Terraform asks, and not the test. */
+    const during = async (run: () => Promise<unknown>) => {
+      asked.length = 0;
+      await run();
+      return asked.splice(0);
+    };
+    const endpoint = await startCloud(t, (each) => asked.push(each));
     const ask = asking(endpoint);
     const copy = await open(t, 'app', endpoint, app('[]', '26.07.01'));
-    succeeds(t, await copy.terraform(applying, 200), 'apply without environments');
+    const runs = async (what: string, args: readonly string[]) => succeeds(t, await copy.terraform(args, 200), what);
+    const [{ plan, apply }, first] = await Promise.all([terraformRoles(), during(() => runs('apply without environments', applying))]);
+    // An administrator applies first, and whenever policies change.
+    mayAll(t, apply, first, ['iam:AttachRolePolicy', 'iam:CreatePolicy']);
     t.same(Object.keys((await made(ask)).pipelines).sort(), ['image', 'infrastructure']);
-    writeFileSync(join(copy.folder, 'test.auto.tfvars'), app('[{ name = "staging" }, { name = "prod", expected_minutes = 100 }]', '26.07.29'));
-    await applies(t, copy);
+    const withTags = (tags?: string) =>
+      writeFileSync(join(copy.folder, 'test.auto.tfvars'), app('[{ name = "staging" }, { name = "prod", expected_minutes = 100 }]', '26.07.29', tags));
+    withTags();
+    mayAll(t, apply, await during(() => applies(t, copy)), ['iam:CreatePolicy', 'iam:CreatePolicyVersion']);
     await looksRight(t, ask);
+    withTags('{ Cost = "b" }');
+    const looking = await during(() => runs('plan of other tags', keepingPlan));
+    mayAll(t, plan, looking);
+    mayAll(t, apply, looking);
+    mayAll(t, apply, await during(() => runs('apply of other tags', [...applying, 'kept'])));
     // What is there has just been planned.
-    succeeds(t, await copy.terraform([...destroying, '-refresh=false'], 200), 'destroy');
+    mayAll(t, apply, await during(() => runs('destroy', [...destroying, '-refresh=false'])), [
+      'iam:DeletePolicy',
+      'iam:DeletePolicyVersion',
+      'iam:DetachRolePolicy',
+    ]);
     t.same(await made(ask), { pipelines: {}, projects: {} });
   });
 }
@@ -118,9 +142,9 @@ async function looksRight(t: Test, ask: Ask): Promise<void> {
     // Actions of one number run side by side.
     t.same(of('app'), [
       { name: 'source', actions: ['1 source'] },
-      { name: 'build', actions: ['1 build', '2 keep-source'] },
-      { name: 'staging', actions: ['3 deploy'] },
-      { name: 'prod', actions: ['1 approve', '2 release', '3 deploy'] },
+      { name: 'build', actions: ['1 build'] },
+      { name: 'staging', actions: ['3 deploy', '4 keep-source'] },
+      { name: 'prod', actions: ['1 approve', '2 release', '3 deploy', '4 keep-source'] },
     ]);
     const planned = ['1 plan', '2 approve', '3 apply'];
     t.same(of('infrastructure'), [{ name: 'source', actions: ['1 source'] }, ...['staging', 'prod', 'pipelines'].map((name) => ({ name, actions: planned }))]);
@@ -147,8 +171,8 @@ async function looksRight(t: Test, ask: Ask): Promise<void> {
   });
 
   await t.test('a rollback works from the source that the app pipeline keeps', async (t) => {
-    const kept = pipelines.app?.stages[1]?.actions[1]?.configuration;
     for (const env of ['staging', 'prod']) {
+      const kept = pipelines.app?.stages.find(({ name }) => name === env)?.actions.at(-1)?.configuration;
       const project = projects[`rollback-${env}`];
       t.equal(project?.source.location, `${kept?.BucketName}/${kept?.ObjectKey}`);
       t.equal(project?.encryptionKey, kept?.KMSEncryptionKeyARN);

@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { createAutoScaling } from '../../local/autoscaling/autoscaling.ts';
 import { awsTimers } from '../../local/autoscaling/timers.ts';
 import { keys, region } from '../../local/cloud.ts';
-import { startGateway } from '../../local/gateway.ts';
+import { type Asked, startGateway } from '../../local/gateway.ts';
 import { startMoto } from '../../local/moto.ts';
 import { applying, type Copy, copyForCloud, initializing, planning, type RootModule } from '../../local/terraform.ts';
 import { readTemplateVersion } from '../../pipeline/rollout/template.ts';
@@ -12,8 +12,11 @@ import { succeeds } from './terraform.ts';
 
 const noChanges = 0;
 
-/** moto with our Auto Scaling, which launches nothing: Launch is suspended. */
-export async function startCloud(t: Test): Promise<string> {
+/** A plan as a file, which `apply kept` applies. */
+export const keepingPlan = ['plan', '-out=kept', '-input=false', '-no-color'] as const;
+
+/** moto with our Auto Scaling, which launches nothing: Launch is suspended. `heard` is told of every request. */
+export async function startCloud(t: Test, heard: (asked: Asked) => void = () => {}): Promise<string> {
   const moto = await startMoto();
   t.teardown(moto.stop);
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region, credentials: keys });
@@ -34,7 +37,7 @@ export async function startCloud(t: Test): Promise<string> {
     say: (line) => t.fail(line),
   });
   t.teardown(autoScaling.stop);
-  const gateway = await startGateway({ owned: { autoscaling: { service: autoScaling.service, dialect: 'query' } }, rest: moto.endpoint });
+  const gateway = await startGateway({ owned: { autoscaling: { service: autoScaling.service, dialect: 'query' } }, rest: moto.endpoint, heard });
   t.teardown(gateway.stop);
   return gateway.endpoint;
 }

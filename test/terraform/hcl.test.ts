@@ -1,7 +1,19 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { margins } from '../../contract/times.ts';
-import { blocksOf, type Named, sourcesOf } from './hcl.ts';
-import { alarmFindings, bucketFindings, buildFindings, everywhereFindings, fleetFindings, roleFindings, wildcardFindings } from './rules.ts';
+import { blocksOf, inner, type Named, sourcesOf } from './hcl.ts';
+import {
+  bucketFindings,
+  buildFindings,
+  documentFindings,
+  everywhereFindings,
+  fleetFindings,
+  groupMetricFindings,
+  ingressFindings,
+  roleFindings,
+  settingFindings,
+  wildcardFindings,
+} from './rules.ts';
 
 const roots = ['app', 'environment', 'state'];
 const blocks = Object.fromEntries(await Promise.all(roots.map(async (root) => [root, await blocksOf(sourcesOf(root))] as const)));
@@ -159,9 +171,92 @@ holds('F60: a build has the buildspec that Terraform gave it, no privileges, and
   'own keeps no log of its own': 'resource "aws_codebuild_project" "own" {\n source {\n buildspec = file("x.yml")\n }\n }',
 });
 
-holds('every alarm counts missing data as good', alarmFindings, {
-  'own has treat_missing_data = missing': 'resource "aws_cloudwatch_metric_alarm" "own" {\n treat_missing_data = "missing"\n }',
-  'own has treat_missing_data = undefined': 'resource "aws_cloudwatch_metric_alarm" "own" {\n period = 60\n }',
+holds('what a kind of resource has wherever it stands', settingFindings, {
+  'aws_cloudwatch_metric_alarm.own has treat_missing_data = missing': 'resource "aws_cloudwatch_metric_alarm" "own" {\n treat_missing_data = "missing"\n }',
+  'aws_cloudwatch_metric_alarm.own has treat_missing_data = nothing': 'resource "aws_cloudwatch_metric_alarm" "own" {\n period = 60\n }',
+  'aws_launch_template.own has block_device_mappings.ebs.encrypted = true,false':
+    'resource "aws_launch_template" "own" {\n block_device_mappings {\n ebs {\n encrypted = true\n }\n }\n block_device_mappings {\n ebs {\n encrypted = false\n }\n }\n }',
+  'aws_vpc_endpoint.own has private_dns_enabled = nothing': 'resource "aws_vpc_endpoint" "own" {\n vpc_endpoint_type = "Interface"\n }',
+});
+
+t.test('a setting of one kind of endpoint is asked of no other', async (t) => {
+  t.same(settingFindings(await blocksOf({ 'right.tf': 'resource "aws_vpc_endpoint" "own" {\n vpc_endpoint_type = "Gateway"\n }' })), []);
+});
+
+const ingress = (lines: string) => `resource "aws_vpc_security_group_ingress_rule" "own" {
+  security_group_id = aws_security_group.app.id
+  ${lines}
+}`;
+const imagePorts = 'for_each = local.image_ports\n from_port = each.value\n to_port = each.value';
+
+holds('only the balancer reaches an instance, and only on the two ports of the image', ingressFindings, {
+  'own lets 10.0.0.0/8 into aws_security_group.app': ingress(`cidr_ipv4 = "10.0.0.0/8"\n ${imagePorts}`),
+  'own lets pl-1,aws_security_group.balancer into aws_security_group.app': ingress(
+    `prefix_list_id = "pl-1"\n referenced_security_group_id = aws_security_group.balancer.id\n ${imagePorts}`,
+  ),
+  'own lets aws_security_group.endpoints into aws_security_group.app': ingress(
+    `referenced_security_group_id = one(aws_security_group.endpoints[*].id)\n ${imagePorts}`,
+  ),
+  'own opens 22 22 of aws_security_group.app': ingress('referenced_security_group_id = aws_security_group.balancer.id\n from_port = 22\n to_port = 22'),
+  'own lets 10.0.0.0/8 into aws_security_group.balancer': ingress('cidr_ipv4 = "10.0.0.0/8"').replace('.app.', '.balancer.'),
+  'app has ingress of its own': 'resource "aws_security_group" "app" {\n ingress {\n from_port = 22\n }\n }',
+  'own is a rule of the old kind': 'resource "aws_security_group_rule" "own" {\n type = "ingress"\n }',
+});
+
+const documented = (lines: string) => `resource "aws_ssm_parameter" "infrastructure" {
+  ${lines}
+}
+locals {
+  url = aws_lb.app.dns_name
+}
+resource "aws_lb" "app" {
+  security_groups = [aws_security_group.balancer.id]
+}
+resource "aws_security_group" "balancer" {}
+resource "aws_lb_listener" "https" {}
+`;
+
+holds('the document of an environment waits for all that stands in it', documentFindings, {
+  'the document does not wait for aws_lb_listener.https': documented('value = local.url'),
+  'the document does not wait for aws_security_group.balancer': documented('depends_on = [aws_lb_listener.https]'),
+});
+
+t.test('a document may wait for a resource by another', async (t) => {
+  t.same(documentFindings(await blocksOf({ 'right.tf': documented('value = local.url\n depends_on = [aws_lb_listener.https]') })), []);
+});
+
+holds('a group sends what the dashboard shows', groupMetricFindings, {
+  'fleet does not send GroupMinSize':
+    'locals {\n widgets = [for metric in ["GroupMaxSize", "GroupMinSize"] : metric]\n }\n resource "aws_autoscaling_group" "fleet" {\n enabled_metrics = ["GroupMaxSize"]\n }',
+});
+
+t.test('ports and path are those of the image', async (t) => {
+  const locals = Object.assign({}, ...(blocks.environment ?? []).filter(({ kind }) => kind === 'locals').map(({ block }) => block));
+  const socket = (called: string) =>
+    Number(
+      /^ListenStream=.*:(\d+)$/m.exec(readFileSync(new URL(`../../packer/deb/files/usr/lib/systemd/system/${called}.socket`, import.meta.url), 'utf8'))?.[1],
+    );
+  t.match(locals, { traffic_port: socket('pinion-app'), health_port: socket('pinion-health'), health_path: '/readyz' });
+  t.same(
+    Object.entries(locals.image_ports).map(([name, port]) => [name, inner(port)]),
+    [
+      ['health', 'local.health_port'],
+      ['traffic', 'local.traffic_port'],
+    ],
+  );
+});
+
+t.test('an output that names a key or a topic is that', async (t) => {
+  const outputs = roots.flatMap((root) =>
+    (blocks[root] ?? [])
+      .filter(({ kind, name }) => kind === 'output' && name.endsWith('_arn'))
+      .map(({ name, block }) => [`${root} ${name}`, inner(block.value)]),
+  );
+  t.same(Object.fromEntries(outputs), {
+    'app topic_arn': 'aws_sns_topic.pipelines.arn',
+    'environment config_key_arn': 'aws_kms_key.config.arn',
+    'state key_arn': 'aws_kms_key.state.arn',
+  });
 });
 
 t.test('the margins of the inequalities are those of contract/times.ts', async (t) => {

@@ -42,9 +42,32 @@ export function nested(block: Block, name: string): Block[] {
 /** What an absent, single or repeated value is a list of. */
 export const list = (value: unknown): unknown[] => (value === undefined ? [] : Array.isArray(value) ? value : [value]);
 
+/** An expression as it is written, and of all else the text. */
+export const inner = (expression: unknown): string => String(expression).replace(/^\$\{(.*)\}$/s, '$1');
+
 /** Every text anywhere in a block, with the path to it. */
 export function* texts(value: unknown, path = ''): Generator<readonly [path: string, text: string]> {
   if (typeof value === 'string') yield [path, value];
   else if (typeof value === 'object' && value !== null)
-    for (const [key, inner] of Object.entries(value)) yield* texts(inner, path === '' ? key : `${path}.${key}`);
+    for (const [key, each] of Object.entries(value)) yield* texts(each, path === '' ? key : `${path}.${key}`);
+}
+
+/** What is found along a path of nested blocks: metadata_options.http_tokens. */
+export function valuesAt(block: Block, path: string): unknown[] {
+  const [name = '', ...rest] = path.split('.');
+  return rest.length === 0 ? list(block[name]) : nested(block, name).flatMap((each) => valuesAt(each, rest.join('.')));
+}
+
+/** The addresses of all that a block or a local value names, and of what that names in turn: aws_lb.app, data.aws_subnet.existing, local.name. */
+export function reachedFrom(address: string, blocks: readonly Named[]): Set<string> {
+  const named = new Map(
+    blocks.flatMap(({ kind, type, name, block }): (readonly [string, unknown])[] => {
+      if (kind === 'locals') return Object.entries(block).map(([local, value]) => [`local.${local}`, value]);
+      return [[`${kind === 'data' ? 'data.' : ''}${type}.${name}`, block]];
+    }),
+  );
+  const reached = new Set([address]);
+  for (const each of reached)
+    for (const [, text] of texts(named.get(each))) for (const [next] of text.matchAll(/\b(?:data\.)?aws_\w+\.\w+|\blocal\.\w+/g)) reached.add(next);
+  return reached;
 }

@@ -3,7 +3,7 @@ import { isDeniedForGood, isTrusted, passes, type Verdict, verdictOn } from './e
 import { app, bucket, iam, inputs, key, name } from './inputs.ts';
 import { dangling } from './pipelines.ts';
 import { account, type Policy, policiesOf, type Role, region } from './policies.ts';
-import { requests } from './requests.ts';
+import { type Row, requests } from './requests.ts';
 import { needsTerraform } from './terraform.ts';
 
 if (needsTerraform(t)) {
@@ -43,6 +43,49 @@ if (needsTerraform(t)) {
       t.equal(await verdict(role, action, resource, context), expected, line);
     }
   };
+
+  // Of these the table has examples alone: plan and apply ask what the provider asks, image what Packer asks.
+  const examples = ['apply', 'image', 'plan'].map((called) => `pinion-${app}-${called}`);
+
+  t.test('every grant is asked for by a row', async (t) => {
+    for (const called of Object.keys(roles).filter((each) => !examples.includes(each))) {
+      const { identity, boundary } = roleOf(called);
+      const rows = requests[called] ?? [];
+      t.same(unasked(Object.values(identity), rows), [], `${called} is granted what no row asks for`);
+      const asked = new Set(rows.filter(([expected]) => expected === 'may').map(([, action]) => action));
+      t.same(
+        [...new Set(actionsAllowed([boundary]))].filter((action) => !asked.has(action)),
+        [],
+        `the boundary of ${called} has room for what no row asks for`,
+      );
+    }
+    const [action, resource] = ['ec2:CreateTags', `arn:aws:ec2:${region}:${account}:instance/*`];
+    const wider = {
+      Effect: 'Allow',
+      Action: [action, 'ec2:DeleteTags'],
+      Resource: [resource, '*'],
+      Condition: { StringEquals: { 'ec2:CreateAction': ['RunInstances', 'CreateVolume'] } },
+    };
+    t.same(unasked([{ Version: '', Statement: [wider] }], [['may', action, resource.replace('*', 'i-0'), { 'ec2:CreateAction': 'RunInstances' }]]), [
+      `ec2:DeleteTags on ${resource}`,
+      'ec2:DeleteTags on *',
+      'ec2:CreateAction CreateVolume',
+    ]);
+  });
+
+  t.test('what is granted for a context is not granted without a part of it', async (t) => {
+    for (const called of Object.keys(roles).filter((each) => !examples.includes(each))) {
+      for (const [expected, action, resource, context = {}] of requests[called] ?? []) {
+        // Of several values none is one, and all: ForAllValues.
+        const parts = expected === 'may' ? Object.entries(context).filter(([part]) => !part.endsWith(':FullRepositoryId')) : [];
+        for (const [part] of parts) {
+          const less = Object.fromEntries(parts.filter(([other]) => other !== part));
+          t.not(await verdict(roleOf(called), action, resource, less), 'may', `${called} ${action} ${resource} without ${part}`);
+        }
+      }
+    }
+  });
+
   for (const called of Object.keys(requests).filter((role) => role !== `${name}-deploy`)) t.test(called, (t) => judge(t, called));
   t.test('F59: a stolen deploy role can neither write a release nor launch anything but the fleet’s', (t) => judge(t, `${name}-deploy`));
 
@@ -163,6 +206,32 @@ if (needsTerraform(t)) {
     t.match(dangling(bare, actions, arns).join('\n'), /-plan uses \$TERRAFORM_SHA256, which nobody gives/);
   });
 
+  t.test('the keys of config and of volumes serve whom they are made for', async (t) => {
+    const everything: Policy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
+    const other = (called: string, identity: Role['identity']): Role => ({ arn: iam('role', called), trust: everything, identity, boundary: undefined });
+    const operator = other('operator', { everything });
+    // Service-linked: its own policy has nothing of KMS.
+    const autoScaling = other('aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling', {});
+    const bySsm = { 'kms:ViaService': `ssm.${region}.amazonaws.com` };
+    const forAws = { 'kms:GrantIsForAWSResource': 'true' };
+    const rows: readonly (readonly [role: Role, ...Row])[] = [
+      ...['Decrypt', 'Encrypt', 'GenerateDataKey'].flatMap((action): (readonly [Role, ...Row])[] => [
+        [operator, 'may', `kms:${action}`, key('config'), bySsm],
+        [operator, 'cannot', `kms:${action}`, key('config')],
+        [operator, 'cannot', `kms:${action}`, key('volumes')],
+      ]),
+      // "Required key policy for use with encrypted volumes" (Amazon EC2 Auto Scaling User Guide)
+      ...['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptFrom', 'ReEncryptTo'].map(
+        (action): readonly [Role, ...Row] => [autoScaling, 'may', `kms:${action}`, key('volumes')],
+      ),
+      [autoScaling, 'may', 'kms:CreateGrant', key('volumes'), forAws],
+      [autoScaling, 'cannot', 'kms:CreateGrant', key('volumes')],
+      [operator, 'cannot', 'kms:CreateGrant', key('volumes'), forAws],
+    ];
+    for (const [role, expected, action, resource, context] of rows)
+      t.equal(await verdict(role, action, resource, context), expected, `${role.arn} ${expected} ${action} ${resource} ${JSON.stringify(context)}`);
+  });
+
   t.test('values of config are decrypted for their own parameter, by role and key', async (t) => {
     const own = `arn:aws:ssm:${region}:${account}:parameter/pinion/${app}/prod/config/*`;
     for (const policy of [roles[`${name}-runtime`]?.identity.runtime, written[key('config')]]) {
@@ -171,6 +240,36 @@ if (needsTerraform(t)) {
     }
   });
 }
+
+type Statement = {
+  readonly Effect: string;
+  readonly Action?: string | readonly string[];
+  readonly Resource?: string | readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+};
+
+/** Actions on resources, and values of conditions, that are allowed and that no row asks for. */
+function unasked(policies: readonly Policy[], rows: readonly Row[]): string[] {
+  const may = rows.filter(([expected]) => expected === 'may');
+  const found = policies.flatMap(({ Statement }) =>
+    (Statement as Statement[]).flatMap(({ Effect, Action = '*', Resource = '*', Condition = {} }) => {
+      if (Effect !== 'Allow') return [];
+      const asking = (action: string, resource: string) => may.filter((row) => row[1] === action && matches(resource, row[2]));
+      const [actions, resources] = [[Action].flat(), [Resource].flat()];
+      const contexts = actions.flatMap((action) => resources.flatMap((resource) => asking(action, resource).map((row) => row[3] ?? {})));
+      const compared = Object.entries(Condition).filter(([test]) => test !== 'Null');
+      const values = compared.flatMap(([, keys]) => Object.entries(keys).flatMap(([key, value]) => [value].flat().map((each) => [key, each] as const)));
+      return [
+        ...actions.flatMap((action) => resources.filter((resource) => asking(action, resource).length === 0).map((resource) => `${action} on ${resource}`)),
+        ...values.filter(([key, value]) => !contexts.some((context) => matches(value, context[key] ?? ''))).map(([key, value]) => `${key} ${value}`),
+      ];
+    }),
+  );
+  return [...new Set(found)];
+}
+
+/** As IAM compares: * is any text. */
+const matches = (pattern: string, text: string): boolean => new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`).test(text);
 
 /** What is allowed of them, whatever the resource; all but some as a line of its own. */
 function actionsAllowed(policies: readonly (Policy | undefined)[]): string[] {

@@ -14,6 +14,10 @@ const snapshot = `arn:aws:ec2:${region}::snapshot/snap-0aaaaaaaaaaaaaaaa`;
 const instance = ec2('instance/i-0aaaaaaaaaaaaaaaa');
 const volume = ec2('volume/vol-0aaaaaaaaaaaaaaaa');
 const networkInterface = ec2('network-interface/eni-0aaaaaaaaaaaaaaaa');
+const newRule = ec2('security-group-rule/sgr-0aaaaaaaaaaaaaaaa');
+const vpc = ec2('vpc/vpc-0aaaaaaaaaaaaaaaa');
+const routeTable = ec2('route-table/rtb-0aaaaaaaaaaaaaaaa');
+const endpoint = ec2('vpc-endpoint/vpce-0aaaaaaaaaaaaaaaa');
 const otherGroup = group.replace(name, 'pinion-shop-staging');
 const otherTemplate = ec2('launch-template/lt-0bbbbbbbbbbbbbbbb');
 const listener = here('elasticloadbalancing', `listener/app/${name}/0000000000000000/0000000000000000`);
@@ -32,8 +36,11 @@ const asDeployed: Context = { ...launched, 'ec2:InstanceProfile': runtimeProfile
 const ourImage: Context = { ...launched, 'ec2:Owner': account, 'ec2:ResourceTag/PinionVersion': '1.0.0' };
 const version: Context = { 'autoscaling:LaunchTemplateVersionSpecified': 'true' };
 const ours: Context = { 'aws:ResourceTag/App': 'shop' };
+const taggedOurs: Context = { 'aws:RequestTag/App': 'shop' };
 const theirs: Context = { 'aws:ResourceTag/App': 'blog' };
 const baked: Context = { 'aws:ResourceTag/PinionVersion': '1.0.0' };
+const marked: Context = { 'aws:RequestTag/PinionVersion': '1.0.0' };
+const inBake: Context = { 'ec2:Subnet': ec2('subnet/subnet-0cccccccccccccccc') };
 const within = (boundary: string): Context => ({ 'iam:PermissionsBoundary': iam('policy', boundary) });
 const administrator: Context = { 'iam:PermissionsBoundary': 'arn:aws:iam::aws:policy/AdministratorAccess' };
 
@@ -70,6 +77,19 @@ const deploying: readonly (readonly [action: string, resource: string])[] = [
   ['autoscaling:UpdateAutoScalingGroup', group],
   ['autoscaling:ResumeProcesses', group],
 ];
+const may = (actions: readonly string[], resource: string, context: Context = {}): Row[] => actions.map((action) => ['may', action, resource, context]);
+const logging = (project: string): Row[] => may(['logs:CreateLogStream', 'logs:PutLogEvents'], buildLog(project));
+const readingSource: readonly Row[] = may(['s3:GetObject', 's3:GetObjectVersion'], `${bucket('pipeline')}/shop/source`);
+/** What every pipeline does with its builds, its repository and its bucket. */
+const running = (store: string, ...projects: readonly string[]): Row[] => [
+  ...projects.flatMap((called) => may(['codebuild:BatchGetBuilds', 'codebuild:StartBuild', 'codebuild:StopBuild'], project(called))),
+  ['may', 'codeconnections:UseConnection', connection, { 'codeconnections:FullRepositoryId': 'example/shop' }],
+  ['is not granted', 'codeconnections:UseConnection', connection, { 'codeconnections:FullRepositoryId': 'example/blog' }],
+  ...may(['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], `${bucket(store)}/file`),
+  ...may(['s3:GetBucketAcl', 's3:GetBucketLocation', 's3:GetBucketVersioning', 's3:ListBucket'], bucket(store)),
+  ...may(['kms:Decrypt', 'kms:GenerateDataKey'], key(store), byS3),
+];
+const asking: Row = ['may', 'sns:Publish', here('sns', 'pinion-shop-pipelines')];
 const cannot = (requests: typeof control): Row[] => requests.map(([action, resource]) => ['cannot', action, resource]);
 
 export const requests: Readonly<Record<string, readonly Row[]>> = {
@@ -81,12 +101,18 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['cannot', 'kms:Decrypt', key('config'), byS3],
     ['may', 's3:GetObjectVersion', artifact],
     ['may', 'kms:Decrypt', key('artifacts'), byS3],
-    ['may', 'logs:PutLogEvents', here('logs', 'log-group:/pinion/shop/prod/agent:log-stream:i-0')],
+    ...['agent', 'host'].flatMap((group) =>
+      may(['logs:CreateLogStream', 'logs:PutLogEvents'], here('logs', `log-group:/pinion/shop/prod/${group}:log-stream:i-0`)),
+    ),
     ['may', 'autoscaling:CompleteLifecycleAction', group],
     ['may', 'autoscaling:RecordLifecycleActionHeartbeat', group],
     ['may', 'cloudwatch:PutMetricData', '*', { 'cloudwatch:namespace': 'Pinion' }],
+    ['may', 'cloudwatch:PutMetricData', '*', { 'cloudwatch:namespace': 'Pinion/Host' }],
     ['may', 'ssm:UpdateInstanceInformation', instance],
-    ['may', 'ssmmessages:CreateControlChannel', '*'],
+    ...may(
+      ['CreateControlChannel', 'CreateDataChannel', 'OpenControlChannel', 'OpenDataChannel'].map((action) => `ssmmessages:${action}`),
+      '*',
+    ),
     ['may', 'sts:AssumeRole', iam('role', `${name}-app`)],
     ['is not granted', 'cloudwatch:PutMetricData', '*', { 'cloudwatch:namespace': 'AWS/ApplicationELB' }],
     ['is not granted', 'ssm:GetParameters', parameter('shop/prod/release')],
@@ -105,6 +131,7 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['cannot', 's3:GetObjectVersion', `${bucket('pipeline')}/source/source.zip`],
     ['cannot', 's3:GetObject', artifact],
     ['cannot', 's3:PutObject', artifact, once],
+    ['cannot', 's3:DeleteObject', artifact],
     ['cannot', 'logs:PutLogEvents', here('logs', 'log-group:/pinion/shop/staging/agent:log-stream:i-0')],
     ['cannot', 'autoscaling:CompleteLifecycleAction', otherGroup],
     ['cannot', 'sts:AssumeRole', iam('role', `${name}-deploy`)],
@@ -132,15 +159,18 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
   [`${name}-release`]: [
     ['may', 'ssm:PutParameter', parameter('shop/prod/release')],
     ['may', 'ssm:GetParameter', parameter('shop/prod/release')],
+    ['may', 'ssm:GetParameterHistory', parameter('shop/prod/release')],
+    ['may', 'ssm:GetParameter', parameter('shop/staging/release')],
     ['may', 'ssm:GetParameterHistory', parameter('shop/staging/release')],
     ['may', 'ssm:GetParameter', parameter('shop/prod/infrastructure')],
     ['may', 'ssm:GetParameters', parameter('shop/prod/config/DATABASE_URL')],
     ['may', 's3:GetObjectVersion', artifact],
     ['may', 's3:ListBucket', bucket('artifacts')],
-    ['may', 's3:GetObject', `${bucket('pipeline')}/shop/source`],
+    ...readingSource,
+    ['may', 'kms:Decrypt', key('artifacts'), byS3],
     ['may', 'kms:Decrypt', key('pipeline'), byS3],
-    ['may', 'codeconnections:UseConnection', connection],
-    ['may', 'logs:PutLogEvents', buildLog('release-prod')],
+    ['cannot', 'codeconnections:UseConnection', connection],
+    ...logging('release-prod'),
     ['cannot', 'logs:PutLogEvents', buildLog('deploy-prod')],
     ['cannot', 'ssm:PutParameter', parameter('shop/staging/release')],
     ['cannot', 'ssm:PutParameter', parameter('blog/prod/release')],
@@ -161,15 +191,30 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['may', 'ssm:GetParameters', parameter('shop/prod/config/DATABASE_URL')],
     ['may', 'ssm:LabelParameterVersion', parameter('shop/prod/release')],
     ['may', 's3:GetObjectVersion', artifact],
-    ['may', 'logs:PutLogEvents', buildLog('deploy-prod')],
-    ['may', 'logs:PutLogEvents', buildLog('rollback-prod')],
+    ['may', 's3:ListBucket', bucket('artifacts')],
+    ...readingSource,
+    ['may', 'kms:Decrypt', key('artifacts'), byS3],
+    ['may', 'kms:Decrypt', key('pipeline'), byS3],
+    ['cannot', 'codeconnections:UseConnection', connection],
+    ...logging('deploy-prod'),
+    ...logging('rollback-prod'),
     ['may', 'ec2:CreateLaunchTemplateVersion', template],
     ['may', 'autoscaling:StartInstanceRefresh', group],
     ['may', 'autoscaling:RollbackInstanceRefresh', group],
     ['may', 'autoscaling:ResumeProcesses', group],
     ['may', 'autoscaling:SuspendProcesses', group],
-    ['may', 'autoscaling:DescribeInstanceRefreshes', '*'],
-    ['may', 'elasticloadbalancing:DescribeTargetHealth', '*'],
+    ...may(
+      ['AutoScalingGroups', 'InstanceRefreshes', 'LifecycleHooks'].map((what) => `autoscaling:Describe${what}`),
+      '*',
+    ),
+    ...may(
+      ['Instances', 'LaunchTemplateVersions', 'LaunchTemplates', 'SecurityGroups'].map((what) => `ec2:Describe${what}`),
+      '*',
+    ),
+    ...may(
+      ['LoadBalancers', 'TargetGroups', 'TargetHealth'].map((what) => `elasticloadbalancing:Describe${what}`),
+      '*',
+    ),
     ['may', 'cloudwatch:DescribeAlarms', '*'],
     ['may', 'ec2:GetConsoleOutput', instance, { 'ec2:InstanceProfile': runtimeProfile }],
     ['may', 'autoscaling:UpdateAutoScalingGroup', group, version],
@@ -181,7 +226,7 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['may', 'ec2:RunInstances', image, ourImage],
     ['may', 'ec2:RunInstances', instance, asDeployed],
     ['may', 'ec2:RunInstances', volume, { ...launched, 'ec2:Encrypted': 'true' }],
-    ['may', 'ec2:CreateTags', instance, { 'ec2:CreateAction': 'RunInstances' }],
+    ...[instance, networkInterface, volume].flatMap((launching) => may(['ec2:CreateTags'], launching, { 'ec2:CreateAction': 'RunInstances' })),
     ['may', 'iam:PassRole', iam('role', `${name}-runtime`), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
     ['is not granted', 'ec2:GetConsoleOutput', instance, { 'ec2:InstanceProfile': iam('instance-profile', 'blog') }],
     ['is not granted', 'autoscaling:UpdateAutoScalingGroup', group],
@@ -206,6 +251,7 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['is not granted', 'ec2:RunInstances', volume, { ...launched, 'ec2:Encrypted': 'false' }],
     ['is not granted', 'ec2:CreateTags', instance],
     ['is not granted', 'ec2:CreateTags', instance, { 'ec2:CreateAction': 'CreateImage' }],
+    ['is not granted', 'ec2:CreateTags', volume, { 'ec2:CreateAction': 'CreateVolume' }],
     ['is not granted', 'iam:PassRole', iam('role', `${name}-runtime`), { 'iam:PassedToService': 'lambda.amazonaws.com' }],
     ['cannot', 'iam:PassRole', iam('role', 'administrator'), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
     ['cannot', 'iam:PassRole', iam('role', `${name}-app`), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
@@ -218,6 +264,8 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['cannot', 'autoscaling:StartInstanceRefresh', otherGroup],
     ['cannot', 'autoscaling:CancelInstanceRefresh', group],
     ['cannot', 'autoscaling:EnterStandby', group],
+    ['cannot', 'autoscaling:DeleteAutoScalingGroup', group],
+    ['cannot', 'ec2:DescribeInstanceAttribute', instance],
     ['cannot', 'elasticloadbalancing:RegisterTargets', targetGroup],
     ['cannot', 'codepipeline:PutApprovalResult', here('codepipeline', 'pinion-shop-app/prod/approve')],
     ...cannot(control),
@@ -226,12 +274,16 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
   'pinion-shop-build': [
     ['may', 's3:PutObject', artifact, once],
     ['may', 's3:GetObject', artifact],
-    ['may', 'kms:GenerateDataKey', key('artifacts'), byS3],
+    ['may', 's3:GetObjectVersion', artifact],
+    ['may', 's3:ListBucket', bucket('artifacts')],
+    ...may(['kms:Decrypt', 'kms:GenerateDataKey'], key('artifacts'), byS3),
+    ['may', 'kms:Decrypt', key('pipeline'), byS3],
+    ['may', 'ssm:GetParameter', parameter('shop/staging/release')],
     ['may', 'ssm:PutParameter', parameter('shop/staging/release')],
     ['may', 'ssm:GetParameter', parameter('shop/staging/infrastructure')],
     ['may', 'ssm:GetParameters', parameter('shop/staging/config/DATABASE_URL')],
-    ['may', 's3:GetObject', `${bucket('pipeline')}/shop/source`],
-    ['may', 'logs:PutLogEvents', buildLog('build')],
+    ...readingSource,
+    ...logging('build'),
     ['cannot', 's3:PutObject', artifact],
     ['cannot', 's3:PutObject', `${bucket('artifacts')}/blog/0123.tar.zst`, once],
     ['cannot', 's3:PutObject', `${bucket('pipeline')}/source/source.zip`],
@@ -258,17 +310,33 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['may', 'ec2:RunInstances', ec2('subnet/subnet-0cccccccccccccccc')],
     ['may', 'ec2:RunInstances', instance],
     ['may', 'ec2:TerminateInstances', instance, baked],
-    ['may', 'ec2:CreateImage', instance],
+    ['may', 'ec2:CreateImage', instance, baked],
+    ['may', 'ec2:CreateImage', image, marked],
+    ['may', 'ec2:CreateImage', snapshot, marked],
     ['may', 'ec2:EnableImageDeregistrationProtection', image, baked],
     ['may', 'ec2:CreateTags', instance, { 'aws:RequestTag/PinionVersion': '1.0.0', 'ec2:CreateAction': 'RunInstances' }],
-    ['may', 'ec2:CreateTags', image, { 'aws:RequestTag/PinionVersion': '1.0.0' }],
-    ['may', 'ec2:CreateTags', snapshot, { 'aws:RequestTag/PinionVersion': '1.0.0' }],
+    ['may', 'ec2:CreateTags', image, { ...marked, 'ec2:CreateAction': 'CreateImage' }],
+    ['may', 'ec2:CreateTags', snapshot, { ...marked, 'ec2:CreateAction': 'CreateImage' }],
+    ['may', 'ec2:CreateTags', image, { ...marked, ...baked }],
+    ['may', 'ec2:CreateTags', snapshot, { ...marked, ...baked }],
+    ['may', 'ec2:CreateNetworkInterface', ec2('subnet/subnet-0cccccccccccccccc')],
+    ['may', 'ec2:DeleteNetworkInterface', networkInterface, inBake],
+    ['may', 'ec2:CreateNetworkInterfacePermission', networkInterface, { ...inBake, 'ec2:AuthorizedService': 'codebuild.amazonaws.com' }],
+    // A fleet's instance, and whatever else the account runs
+    ['is not granted', 'ec2:CreateImage', instance, ours],
+    ['is not granted', 'ec2:CreateImage', instance],
+    ['is not granted', 'ec2:DeleteNetworkInterface', networkInterface],
+    ['is not granted', 'ec2:DeleteNetworkInterface', networkInterface, { 'ec2:Subnet': subnets[0] ?? '' }],
+    ['is not granted', 'ec2:CreateNetworkInterfacePermission', networkInterface, { ...inBake, 'ec2:AuthorizedService': 'rds.amazonaws.com' }],
+    ['cannot', 'ec2:CreateNetworkInterface', subnets[0] ?? ''],
     ['is not granted', 'ec2:TerminateInstances', instance],
     ['is not granted', 'ec2:ModifyInstanceAttribute', instance, ours],
     ['is not granted', 'ec2:AuthorizeSecurityGroupIngress', securityGroup, ours],
     // What was there before would be the builder's by such a tag.
     ['is not granted', 'ec2:CreateTags', instance, { 'aws:RequestTag/PinionVersion': '1.0.0' }],
     ['is not granted', 'ec2:CreateTags', securityGroup, { 'aws:RequestTag/PinionVersion': '1.0.0' }],
+    ['is not granted', 'ec2:CreateTags', image, marked],
+    ['is not granted', 'ec2:CreateTags', snapshot, marked],
     ['is not granted', 'ec2:CreateTags', image, { 'aws:RequestTag/Name': 'mine' }],
     ['cannot', 'ec2:RunInstances', subnets[0] ?? ''],
     ['cannot', 'ec2:RunInstances', template],
@@ -294,6 +362,9 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['may', 'ssm:GetParameter', parameter('shop/prod/infrastructure')],
     ['may', 'iam:GetRolePolicy', iam('role', `${name}-deploy`)],
     ['may', 'kms:DescribeKey', key('config'), ours],
+    ['may', 's3:GetBucketTagging', bucket('artifacts')],
+    ['may', 's3:ListTagsForResource', bucket('artifacts')],
+    ['may', 's3:ListTagsForResource', bucket('prod-requests')],
     ['is not granted', 'kms:GetKeyPolicy', key('blog'), theirs],
     ['cannot', 's3:PutObject', `${bucket('state')}/environment/prod.tfstate`],
     ['cannot', 's3:DeleteObject', `${bucket('state')}/environment/prod.tfstate`],
@@ -302,6 +373,8 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['cannot', 'ssm:GetParameter', parameter('shop/prod/config/DATABASE_URL')],
     ['cannot', 'ssm:GetParameters', parameter('shop/prod/config/DATABASE_URL')],
     ['cannot', 'ssm:PutParameter', parameter('shop/prod/infrastructure')],
+    ['cannot', 's3:TagResource', bucket('artifacts')],
+    ['cannot', 'iam:TagPolicy', iam('policy', `${name}-runtime-boundary`)],
     ['cannot', 'ec2:CreateVpc', ec2('vpc/*')],
     ['cannot', 'iam:CreateRole', iam('role', `${name}-runtime`)],
     ['cannot', 'iam:PassRole', iam('role', `${name}-runtime`), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
@@ -318,14 +391,64 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['may', 'ssm:DeleteParameter', parameter('image')],
     ['may', 'elasticloadbalancing:ModifyListener', listener],
     ['may', 'autoscaling:CreateAutoScalingGroup', group],
-    ['may', 'ec2:AuthorizeSecurityGroupIngress', securityGroup, ours],
+    ...['ec2:AuthorizeSecurityGroupEgress', 'ec2:AuthorizeSecurityGroupIngress'].flatMap((action): Row[] => [
+      ['may', action, securityGroup, ours],
+      ['may', action, newRule],
+      ['may', action, newRule, taggedOurs],
+      ['may', 'ec2:CreateTags', newRule, { ...taggedOurs, 'ec2:CreateAction': action.replace('ec2:', '') }],
+      ['is not granted', action, securityGroup],
+      ['is not granted', action, securityGroup, theirs],
+    ]),
+    ['may', 'ec2:ModifySecurityGroupRules', newRule, ours],
     ['may', 'ec2:ModifyLaunchTemplate', template, ours],
+    ['may', 'ec2:CreateSubnet', vpc],
+    ['may', 'ec2:CreateVpcEndpoint', vpc],
+    ['may', 'ec2:CreateVpcEndpoint', routeTable],
+    ...[routeTable, subnets[0] ?? ''].map((resource): Row => ['may', 'ec2:ModifyVpcEndpoint', resource]),
+    ...[endpoint, securityGroup].flatMap((resource): Row[] => [
+      ['may', 'ec2:ModifyVpcEndpoint', resource, ours],
+      ['is not granted', 'ec2:ModifyVpcEndpoint', resource],
+      ['is not granted', 'ec2:ModifyVpcEndpoint', resource, theirs],
+    ]),
+    ...[
+      ['ec2:AssociateRouteTable', routeTable],
+      ['ec2:AssociateRouteTable', subnets[0] ?? ''],
+      ['ec2:AttachInternetGateway', vpc],
+    ].flatMap(([action = '', resource = '']): Row[] => [
+      ['may', action, resource, ours],
+      ['is not granted', action, resource],
+      ['is not granted', action, resource, theirs],
+    ]),
+    // The default group of a new VPC, which has no tag
+    ['is not granted', 'ec2:RevokeSecurityGroupEgress', securityGroup],
+    ['is not granted', 'ec2:CreateTags', securityGroup, taggedOurs],
+    ['is not granted', 'ec2:CreateVpc', vpc, taggedOurs],
+    // Tags alone: the request has those that change, and not App
+    ['may', 'ec2:CreateTags', securityGroup, { ...ours, 'aws:RequestTag/Team': 'a' }],
+    ['may', 'ec2:DeleteTags', securityGroup, { ...ours, 'aws:RequestTag/Team': 'a' }],
+    ['may', 'kms:TagResource', key('config'), { ...ours, 'aws:RequestTag/Team': 'a' }],
+    ['may', 'kms:UntagResource', key('config'), ours],
+    ['may', 's3:TagResource', bucket('artifacts')],
+    ['may', 's3:UntagResource', bucket('prod-requests')],
+    ['may', 's3:ListTagsForResource', bucket('artifacts')],
+    ['is not granted', 's3:TagResource', bucket('state')],
+    ...['iam:TagPolicy', 'iam:UntagPolicy'].flatMap((action): Row[] => [
+      ...[`${name}-runtime-boundary`, 'pinion-shop-plan-boundary', 'pinion-shop-apply-boundary', 'pinion-shop-apply-network'].map(
+        (called): Row => ['may', action, iam('policy', called)],
+      ),
+      ['is not granted', action, iam('policy', 'pinion-blog-prod-runtime-boundary')],
+    ]),
+    ...['iam:TagRole', 'iam:UntagRole'].flatMap((action): Row[] => [
+      ...[`${name}-runtime`, 'pinion-shop-plan', 'pinion-shop-apply'].map((called): Row => ['may', action, iam('role', called)]),
+      ['is not granted', action, iam('role', 'administrator')],
+    ]),
     ['may', 'iam:CreateRole', iam('role', `${name}-runtime`), within(`${name}-runtime-boundary`)],
     ['may', 'iam:PutRolePolicy', iam('role', 'pinion-shop-build'), within('pinion-shop-build-boundary')],
     ['may', 'iam:PassRole', iam('role', `${name}-runtime`), { 'iam:PassedToService': 'ec2.amazonaws.com' }],
     ['may', 'route53:ChangeResourceRecordSets', zone],
     ['may', 'kms:TagResource', key('new'), { 'aws:RequestTag/App': 'shop' }],
     ['is not granted', 'kms:TagResource', key('blog'), { ...theirs, 'aws:RequestTag/App': 'shop' }],
+    ['is not granted', 'kms:TagResource', key('blog'), { ...theirs, 'aws:RequestTag/Team': 'a' }],
     ['is not granted', 'kms:PutKeyPolicy', key('blog'), theirs],
     ['is not granted', 'ec2:AuthorizeSecurityGroupIngress', ec2('security-group/sg-0bbbbbbbbbbbbbbbb'), theirs],
     ['is not granted', 'ssm:PutParameter', parameter('blog/prod/infrastructure')],
@@ -350,24 +473,22 @@ export const requests: Readonly<Record<string, readonly Row[]>> = {
     ['cannot', 'sts:AssumeRole', iam('role', `${name}-deploy`)],
   ],
   'pinion-shop-pipeline-app': [
-    ['may', 'codebuild:StartBuild', project('deploy-prod')],
-    ['may', 'codebuild:StartBuild', project('release-prod')],
-    ['may', 'codeconnections:UseConnection', connection, { 'codeconnections:FullRepositoryId': 'example/shop' }],
-    ['is not granted', 'codeconnections:UseConnection', connection, { 'codeconnections:FullRepositoryId': 'example/blog' }],
+    ...running('pipeline', 'build', 'deploy-staging', 'release-prod', 'deploy-prod'),
+    asking,
     ['cannot', 'codebuild:StartBuild', project('apply')],
     ['cannot', 's3:GetObject', `${bucket('plans')}/plan`],
     ['cannot', 'ssm:PutParameter', parameter('shop/prod/release')],
     ...cannot(deploying),
   ],
   'pinion-shop-pipeline-infrastructure': [
-    ['may', 'codebuild:StartBuild', project('apply')],
-    ['may', 's3:GetObject', `${bucket('plans')}/plan`],
+    ...running('plans', 'plan', 'apply'),
+    asking,
     ['cannot', 'codebuild:StartBuild', project('deploy-prod')],
     ['cannot', 's3:GetObject', `${bucket('state')}/app.tfstate`],
     ['cannot', 'codepipeline:PutApprovalResult', here('codepipeline', 'pinion-shop-infrastructure/apply/approve')],
   ],
   'pinion-shop-pipeline-image': [
-    ['may', 'codebuild:StartBuild', project('image')],
+    ...running('pipeline', 'image'),
     ['cannot', 'codebuild:StartBuild', project('deploy-prod')],
     ['cannot', 's3:GetObject', `${bucket('plans')}/plan`],
   ],

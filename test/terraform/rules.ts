@@ -1,8 +1,7 @@
 // What must hold in every root, as functions from its blocks to what is wrong in them. A reason for an exception stands in the list that has it.
-import { type Block, list, type Named, nested, texts } from './hcl.ts';
+import { type Block, inner, list, type Named, nested, reachedFrom, texts, valuesAt } from './hcl.ts';
 
 const ofType = (blocks: readonly Named[], type: string, kind = 'resource'): Named[] => blocks.filter((block) => block.kind === kind && block.type === type);
-const inner = (expression: unknown): string => String(expression).replace(/^\$\{(.*)\}$/s, '$1');
 const ignoredBy = (block: Block): string =>
   nested(block, 'lifecycle')
     .flatMap((lifecycle) => list(lifecycle.ignore_changes))
@@ -184,7 +183,99 @@ export function buildFindings(blocks: readonly Named[]): string[] {
   return found;
 }
 
-export const alarmFindings = (blocks: readonly Named[]): string[] =>
-  ofType(blocks, 'aws_cloudwatch_metric_alarm')
-    .filter(({ block }) => block.treat_missing_data !== 'notBreaching')
-    .map(({ name, block }) => `${name} has treat_missing_data = ${block.treat_missing_data}`);
+type Setting = readonly [type: string, path: string, value: string | number | boolean, where?: readonly [path: string, value: string]];
+
+/** What a kind of resource has wherever it stands; other words for the same are not taken. */
+const settings: readonly Setting[] = [
+  ['aws_kms_key', 'enable_key_rotation', true],
+  ['aws_launch_template', 'block_device_mappings.ebs.encrypted', true],
+  ['aws_launch_template', 'block_device_mappings.ebs.kms_key_id', 'aws_kms_key.volumes.arn'],
+  ['aws_launch_template', 'metadata_options.http_endpoint', 'enabled'],
+  ['aws_launch_template', 'metadata_options.http_tokens', 'required'],
+  // What is one hop farther is a container or a proxy, and no agent.
+  ['aws_launch_template', 'metadata_options.http_put_response_hop_limit', 1],
+  ['aws_launch_template', 'metadata_options.instance_metadata_tags', 'disabled'],
+  // Of EC2 alone an instance that cannot serve is healthy.
+  ['aws_autoscaling_group', 'health_check_type', 'ELB'],
+  // Nobody answered: such an instance never had a release.
+  ['aws_autoscaling_lifecycle_hook', 'default_result', 'ABANDON', ['lifecycle_transition', 'autoscaling:EC2_INSTANCE_LAUNCHING']],
+  ['aws_lb_target_group', 'port', 'local.traffic_port'],
+  ['aws_lb_target_group', 'health_check.port', 'local.health_port'],
+  ['aws_lb_target_group', 'health_check.path', 'local.health_path'],
+  ['aws_lb_target_group', 'health_check.matcher', '200'],
+  ['aws_vpc_endpoint', 'private_dns_enabled', true, ['vpc_endpoint_type', 'Interface']],
+  ['aws_cloudwatch_metric_alarm', 'comparison_operator', 'GreaterThanOrEqualToThreshold'],
+  // A refresh is refused while one of its alarms has too little data.
+  ['aws_cloudwatch_metric_alarm', 'treat_missing_data', 'notBreaching'],
+];
+
+export const settingFindings = (blocks: readonly Named[]): string[] =>
+  settings.flatMap(([type, path, value, where]) =>
+    ofType(blocks, type)
+      .filter(({ block }) => where === undefined || valuesAt(block, where[0]).includes(where[1]))
+      .filter(({ block }) => valuesAt(block, path).length === 0 || valuesAt(block, path).some((each) => inner(each) !== String(value)))
+      .map(({ name, block }) => `${type}.${name} has ${path} = ${valuesAt(block, path).join() || 'nothing'}`),
+  );
+
+/** Whom a security group lets in; the balancer's own callers are var.balancer.ingress_cidrs. */
+const callers: Readonly<Record<string, string>> = {
+  'aws_security_group.app': 'aws_security_group.balancer',
+  'aws_security_group.endpoints': 'aws_security_group.app',
+};
+/** On which ports, as the rule's for_each and its ports say it. */
+const openPorts: Readonly<Record<string, string>> = {
+  'aws_security_group.app': 'local.image_ports each.value each.value',
+  'aws_security_group.endpoints': ' 443 443',
+};
+const groupIn = (expression: unknown): string => /aws_security_group\.\w+/.exec(String(expression))?.[0] ?? String(expression);
+
+/** Only the balancer reaches an instance, and only on the two ports of the image. */
+export function ingressFindings(blocks: readonly Named[]): string[] {
+  const found: string[] = [];
+  for (const { name, block } of [...ofType(blocks, 'aws_security_group'), ...ofType(blocks, 'aws_default_security_group')])
+    if (nested(block, 'ingress').length > 0) found.push(`${name} has ingress of its own`);
+  for (const { name } of ofType(blocks, 'aws_security_group_rule')) found.push(`${name} is a rule of the old kind`);
+  for (const { name, block } of ofType(blocks, 'aws_vpc_security_group_ingress_rule')) {
+    const group = groupIn(block.security_group_id);
+    const sources = ['cidr_ipv4', 'cidr_ipv6', 'prefix_list_id', 'referenced_security_group_id'].filter((source) => block[source] !== undefined);
+    if (group === 'aws_security_group.balancer' && sources.join() === 'cidr_ipv4' && inner(block.cidr_ipv4) === 'each.value.cidr') continue;
+    if (sources.join() !== 'referenced_security_group_id' || groupIn(block.referenced_security_group_id) !== callers[group])
+      found.push(`${name} lets ${sources.map((source) => groupIn(block[source])).join()} into ${group}`);
+    const ports = [block.for_each ?? '', block.from_port, block.to_port].map(inner).join(' ');
+    if (ports !== openPorts[group]) found.push(`${name} opens ${ports.trim()} of ${group}`);
+  }
+  return found;
+}
+
+/** What an app and its deploys do without. */
+const withoutDocument: Readonly<Record<string, string>> = {
+  'aws_cloudwatch_dashboard.environment': 'for people',
+  'aws_default_security_group.closed': 'nothing is in it',
+  'aws_kms_alias.volumes': 'for people',
+  'aws_s3_bucket_lifecycle_configuration.requests': 'no deploy reads a request log',
+  'aws_s3_bucket_ownership_controls.requests': 'no deploy reads a request log',
+  'aws_s3_bucket_server_side_encryption_configuration.requests': 'no deploy reads a request log',
+  'aws_s3_bucket_versioning.requests': 'no deploy reads a request log',
+};
+
+/** What stands in the document exists, and so does all that it needs: Terraform writes it last. */
+export function documentFindings(blocks: readonly Named[]): string[] {
+  const [document] = ofType(blocks, 'aws_ssm_parameter').filter(({ name }) => name === 'infrastructure');
+  if (document === undefined) return [];
+  const reached = reachedFrom('aws_ssm_parameter.infrastructure', blocks);
+  return blocks
+    .filter(({ kind }) => kind === 'resource')
+    .map(({ type, name }) => `${type}.${name}`)
+    .filter((address) => !reached.has(address) && !(address in withoutDocument))
+    .map((address) => `the document does not wait for ${address}`);
+}
+
+/** A widget of a metric that no group sends is empty. */
+export function groupMetricFindings(blocks: readonly Named[]): string[] {
+  const shown = blocks
+    .filter(({ kind }) => kind === 'locals')
+    .flatMap(({ block }) => [...texts(block)].flatMap(([, text]) => text.match(/\bGroup[A-Z]\w+/g) ?? []));
+  return ofType(blocks, 'aws_autoscaling_group').flatMap(({ name, block }) =>
+    [...new Set(shown)].filter((metric) => !list(block.enabled_metrics).includes(metric)).map((metric) => `${name} does not send ${metric}`),
+  );
+}

@@ -11,7 +11,7 @@ variables {
   environments  = [{ name = "staging" }, { name = "prod-eu", expected_minutes = 100 }, { name = "prod-us" }]
   repository    = { connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/00000000-0000-0000-0000-000000000000", name = "example/shop" }
   build_image   = "aws/codebuild/standard:7.0-26.07.29"
-  terraform     = { version = "1.11.4", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+  terraform     = { version = "1.11.4", sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
   state_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
 }
 
@@ -24,18 +24,18 @@ run "first_environment_is_deployed_without_approval_and_each_later_one_after_it"
   }
 
   assert {
-    condition     = aws_codepipeline.app[0].stage[2].action[*].name == tolist(["deploy"]) && alltrue([for stage in slice(aws_codepipeline.app[0].stage, 3, 5) : stage.action[*].name == tolist(["approve", "release", "deploy"])])
+    condition     = aws_codepipeline.app[0].stage[2].action[*].name == tolist(["deploy", "keep-source"]) && alltrue([for stage in slice(aws_codepipeline.app[0].stage, 3, 5) : stage.action[*].name == tolist(["approve", "release", "deploy", "keep-source"])])
     error_message = "an environment after the first can be deployed without approval and a release of its own"
   }
 
   assert {
-    condition     = [for at in [3, 4] : jsondecode(aws_codepipeline.app[0].stage[at].action[1].configuration.EnvironmentVariables)[0].value] == ["staging:#{release-staging.PINION_RELEASE}", "prod-eu:#{release-prod-eu.PINION_RELEASE}"]
+    condition     = [for at in [3, 4] : jsondecode(aws_codepipeline.app[0].stage[at].action[1].configuration.EnvironmentVariables)[0].value] == ["staging:#{release-staging.PINION_RELEASE}:#{release-staging.PINION_RECORD_SHA256}", "prod-eu:#{release-prod-eu.PINION_RELEASE}:#{release-prod-eu.PINION_RECORD_SHA256}"]
     error_message = "an environment takes another release than that of the one before"
   }
 
   assert {
     condition = alltrue([for at, env in ["staging", "prod-eu", "prod-us"] : {
-      for variable in jsondecode(aws_codepipeline.app[0].stage[at + 2].action[length(aws_codepipeline.app[0].stage[at + 2].action) - 1].configuration.EnvironmentVariables) : variable.name => variable.value
+      for variable in jsondecode(one([for action in aws_codepipeline.app[0].stage[at + 2].action : action if action.name == "deploy"]).configuration.EnvironmentVariables) : variable.name => variable.value
     } == { PINION_RELEASE = "#{release-${env}.PINION_RELEASE}", PINION_RECORD_SHA256 = "#{release-${env}.PINION_RECORD_SHA256}" }])
     error_message = "a deploy is not given the number and the digest of its environment's release"
   }
@@ -43,6 +43,13 @@ run "first_environment_is_deployed_without_approval_and_each_later_one_after_it"
   assert {
     condition     = length(setsubtract(flatten([for stage in aws_codepipeline.app[0].stage : [for action in stage.action : compact([action.namespace])]]), ["release-staging", "release-prod-eu", "release-prod-us"])) == 0
     error_message = "variables are read from a namespace that no action has"
+  }
+
+  assert {
+    condition = [for env in ["staging", "prod-eu", "prod-us"] : "${aws_s3_bucket.this["pipeline"].id}/${one([for stage in aws_codepipeline.app[0].stage : one([for action in stage.action : action if action.name == "keep-source"]) if stage.name == env]).configuration.ObjectKey}"] == [
+      for env in ["staging", "prod-eu", "prod-us"] : aws_codebuild_project.rollback[env].source[0].location
+    ]
+    error_message = "a rollback works with the source of another environment, or with none"
   }
 }
 
@@ -78,6 +85,53 @@ run "each_project_has_the_role_that_its_environment_trusts" {
   assert {
     condition     = toset(values(aws_cloudwatch_log_group.builds)[*].name) == toset([for project in concat(values(aws_codebuild_project.this), values(aws_codebuild_project.rollback)) : "/aws/codebuild/${project.name}"])
     error_message = "a project has no log group of its own"
+  }
+
+  assert {
+    condition = {
+      for project in concat(values(aws_codebuild_project.this), values(aws_codebuild_project.rollback)) : project.name => one([for variable in project.environment[0].environment_variable : variable.value if variable.name == "PINION_ENV"])
+      } == {
+      pinion-shop-apply            = null
+      pinion-shop-build            = "staging"
+      pinion-shop-deploy-staging   = "staging"
+      pinion-shop-deploy-prod-eu   = "prod-eu"
+      pinion-shop-deploy-prod-us   = "prod-us"
+      pinion-shop-plan             = null
+      pinion-shop-release-prod-eu  = "prod-eu"
+      pinion-shop-release-prod-us  = "prod-us"
+      pinion-shop-rollback-staging = "staging"
+      pinion-shop-rollback-prod-eu = "prod-eu"
+      pinion-shop-rollback-prod-us = "prod-us"
+    }
+    error_message = "a project works on another environment than its name says"
+  }
+}
+
+run "artifacts_do_not_expire_and_files_of_executions_do" {
+  command = apply
+
+  assert {
+    condition = { for name, bucket in aws_s3_bucket_lifecycle_configuration.this : name => [
+      for rule in bucket.rule : try(rule.filter[0].prefix, null) if length(rule.expiration) + length(rule.noncurrent_version_expiration) + length(rule.transition) + length(rule.noncurrent_version_transition) > 0
+    ] } == { artifacts = [], pipeline = ["pinion-shop-app"], plans = [""] }
+    error_message = "an artifact, or the source of a rollback, expires; or what an execution leaves does not"
+  }
+}
+
+run "what_fails_is_told" {
+  command = apply
+
+  assert {
+    condition = { for key, rule in aws_cloudwatch_event_rule.failed : key => jsondecode(rule.event_pattern).detail } == {
+      pipelines = { pipeline = ["pinion-shop-app", "pinion-shop-infrastructure"], state = ["FAILED"] }
+      rollbacks = { project-name = ["pinion-shop-rollback-staging", "pinion-shop-rollback-prod-eu", "pinion-shop-rollback-prod-us"], build-status = ["FAILED", "FAULT", "STOPPED", "TIMED_OUT"] }
+    }
+    error_message = "a pipeline or a rollback fails and nobody is told, or one that succeeds is"
+  }
+
+  assert {
+    condition     = alltrue([for key, target in aws_cloudwatch_event_target.failed : target.arn == aws_sns_topic.pipelines.arn && target.rule == aws_cloudwatch_event_rule.failed[key].name])
+    error_message = "a failure is told elsewhere"
   }
 }
 
@@ -151,9 +205,9 @@ run "images_are_baked_in_the_builders_subnet" {
       security_group_id    = "sg-0a"
       kms_key_arn          = "arn:aws:kms:eu-west-1:123456789012:key/1"
       packer_version       = "1.14.2"
-      packer_sha256        = "0000000000000000000000000000000000000000000000000000000000000000"
-      amazon_plugin_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
-      agents               = { cloudwatch_agent_version = "1.300073.2b1889", cloudwatch_agent_sha256 = "0", ssm_agent_version = "3.3.4624.0", ssm_agent_sha256 = "0" }
+      packer_sha256        = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      amazon_plugin_sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      agents               = { cloudwatch_agent_version = "1.300073.2b1889", cloudwatch_agent_sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ssm_agent_version = "3.3.4624.0", ssm_agent_sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
     }
   }
 
@@ -188,5 +242,20 @@ run "pinion_at_the_root_excludes_nothing_of_the_app" {
   assert {
     condition     = anytrue([for statement in data.aws_iam_policy_document.grants["pipeline-app"].statement : contains(statement.actions, "codestar-connections:UseConnection")])
     error_message = "a connection made before July 2024 is of another service's name"
+  }
+}
+
+run "null_is_as_left_out" {
+  command = plan
+
+  variables {
+    tags          = null
+    notify_emails = null
+    log_days      = null
+  }
+
+  assert {
+    condition     = length(var.tags) == 0 && length(var.notify_emails) == 0 && var.log_days == 90
+    error_message = "a null is not the default"
   }
 }

@@ -270,6 +270,16 @@ run "no_alarm_breaches_for_want_of_data" {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.deploy : (alarm.statistic == null) != (alarm.extended_statistic == null)])
     error_message = "an alarm has no statistic, or two"
   }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.deploy : alarm.dimensions == tomap({ App = "shop", Env = "prod" }) && local.pinion_metrics[alarm.metric_name].search == "" if alarm.namespace == local.pinion.namespace])
+    error_message = "the agent sends no metric of an alarm's name with these dimensions alone"
+  }
+
+  assert {
+    condition     = toset([for alarm in aws_cloudwatch_metric_alarm.deploy : join(" ", concat([alarm.metric_name], keys(alarm.dimensions))) if alarm.namespace != local.pinion.namespace]) == toset(["HTTPCode_ELB_5XX_Count LoadBalancer", "HTTPCode_Target_5XX_Count LoadBalancer TargetGroup", "TargetResponseTime LoadBalancer TargetGroup", "UnHealthyHostCount LoadBalancer TargetGroup"])
+    error_message = "an alarm watches a metric of another load balancer's, or one that is never sent"
+  }
 }
 
 run "name_is_entered_where_the_zone_is_given" {
@@ -290,14 +300,31 @@ run "pipeline_is_read_only_where_there_is_one" {
 
   variables {
     pipeline = {
-      bucket         = "pinion-shop-pipeline-123456789012"
-      key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"
-      connection_arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0"
+      bucket  = "pinion-shop-pipeline-123456789012"
+      key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"
     }
   }
 
   assert {
-    condition     = alltrue([for role, document in data.aws_iam_policy_document.project : toset([for statement in document.statement : statement.sid]) == toset(["WriteBuildLog", "ReadDocument", "ReadConfigVersions", "SeeArtifacts", "SeeMissingArtifacts", "ReadSource", "DecryptObjects", "CloneSource"])])
+    condition     = alltrue([for role, document in data.aws_iam_policy_document.project : toset([for statement in document.statement : statement.sid]) == toset(["WriteBuildLog", "ReadDocument", "ReadConfigVersions", "SeeArtifacts", "SeeMissingArtifacts", "ReadSource", "DecryptObjects"])])
     error_message = "release or deploy cannot read its source"
+  }
+}
+
+run "null_is_as_left_out" {
+  command = plan
+
+  variables {
+    tags       = null
+    app_egress = null
+    times      = null
+    gunicorn   = null
+    alarms     = null
+    log_days   = null
+  }
+
+  assert {
+    condition     = length(var.tags) == 0 && length(var.app_egress) == 0 && var.times.boot_budget_seconds == 300 && var.gunicorn.keep_alive_seconds == 75 && var.alarms.boot_failures == 2 && var.log_days == 90
+    error_message = "a null is not the default"
   }
 }

@@ -39,6 +39,16 @@ run "region_with_zone" {
   expect_failures = [var.region]
 }
 
+run "account_too_short" {
+  command = plan
+
+  variables {
+    account_id = "1234567890"
+  }
+
+  expect_failures = [var.account_id]
+}
+
 run "name_too_long_for_a_load_balancer" {
   command = plan
 
@@ -54,9 +64,6 @@ run "wrong_inputs_1" {
   command = plan
 
   variables {
-    # account too short
-    account_id = "1234567890"
-
     # app with capital
     app = "Shop"
 
@@ -97,7 +104,7 @@ run "wrong_inputs_1" {
     log_days = 45
   }
 
-  expect_failures = [var.account_id, var.alarms, var.app, var.app_egress, var.app_role, var.artifacts, var.balancer, var.egress, var.fleet, var.gunicorn, var.image, var.log_days, var.pipeline, var.tags]
+  expect_failures = [var.alarms, var.app, var.app_egress, var.app_role, var.artifacts, var.balancer, var.egress, var.fleet, var.gunicorn, var.image, var.log_days, var.pipeline, var.tags]
 }
 
 run "wrong_inputs_2" {
@@ -125,8 +132,8 @@ run "wrong_inputs_2" {
     # artifact key by alias
     artifacts = { bucket = "artifacts", key_arn = "alias/artifacts" }
 
-    # connection by name
-    pipeline = { bucket = "pipeline", key_arn = "arn:aws:kms:eu-west-1:123456789012:key/0", connection_arn = "github" }
+    # pipeline bucket by arn
+    pipeline = { bucket = "arn:aws:s3:::pipeline", key_arn = "arn:aws:kms:eu-west-1:123456789012:key/0" }
 
     # app role with wildcard action
     app_role = { statements = [{ actions = ["s3:*"], resources = ["arn:aws:s3:::uploads/*"] }] }
@@ -189,9 +196,18 @@ run "wrong_inputs_4" {
 
     # app role on every resource
     app_role = { statements = [{ actions = ["s3:GetObject"], resources = ["*"] }] }
+
+    # egress to IPv6
+    app_egress = { database = { cidr = "fd00::/64", port = 5432 } }
+
+    # tag of AWS
+    tags = { "aws:owner" = "shop" }
+
+    # env with the name of a role
+    env = "app"
   }
 
-  expect_failures = [var.app_role, var.balancer, var.fleet, var.times, var.vpc]
+  expect_failures = [var.app_egress, var.app_role, var.balancer, var.env, var.fleet, var.tags, var.times, var.vpc]
 }
 
 run "wrong_inputs_5" {
@@ -209,9 +225,15 @@ run "wrong_inputs_5" {
 
     # heartbeat too short
     times = { terminate_heartbeat_seconds = 20 }
+
+    # egress to a range not from its beginning
+    app_egress = { database = { cidr = "10.40.0.5/24", port = 5432 } }
+
+    # release from what no env can be
+    release_from = "staging-"
   }
 
-  expect_failures = [var.balancer, var.fleet, var.times, var.vpc]
+  expect_failures = [var.app_egress, var.balancer, var.fleet, var.release_from, var.times, var.vpc]
 }
 
 run "wrong_inputs_6" {
@@ -246,9 +268,12 @@ run "wrong_inputs_7" {
 
     # deregistration shorter than graceful timeout
     times = { deregistration_seconds = 29 }
+
+    # instance type without a dot
+    fleet = { instance_type = "t3small", min = 2, max = 4 }
   }
 
-  expect_failures = [var.balancer, var.times, var.vpc]
+  expect_failures = [var.balancer, var.fleet, var.times, var.vpc]
 }
 
 run "wrong_inputs_8" {
@@ -264,9 +289,12 @@ run "wrong_inputs_8" {
 
     # warm up shorter than two checks
     times = { warm_up_seconds = 29 }
+
+    # half an instance
+    fleet = { instance_type = "t3.small", min = 1.5, max = 4 }
   }
 
-  expect_failures = [var.balancer, var.existing_vpc, var.times]
+  expect_failures = [var.balancer, var.existing_vpc, var.fleet, var.times]
 }
 
 run "wrong_inputs_9" {
@@ -297,9 +325,12 @@ run "wrong_inputs_10" {
 
     # launch heartbeat not longer than boot
     times = { launch_heartbeat_seconds = 300 }
+
+    # certificate of another account
+    balancer = { domain_name = "shop.example.com", certificate_arn = "arn:aws:acm:eu-west-1:210987654321:certificate/0" }
   }
 
-  expect_failures = [var.existing_vpc, var.times]
+  expect_failures = [var.balancer, var.existing_vpc, var.times]
 }
 
 run "wrong_inputs_11" {
@@ -312,23 +343,29 @@ run "wrong_inputs_11" {
 
     # stop timeout shorter than a drain
     times = { stop_timeout_seconds = 104 }
+
+    # ingress from a range not from its beginning
+    balancer = { domain_name = "shop.example.com", certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/0", ingress_cidrs = ["203.0.113.7/24"] }
   }
 
-  expect_failures = [var.existing_vpc, var.times]
+  expect_failures = [var.balancer, var.existing_vpc, var.times]
 }
 
 run "wrong_inputs_12" {
   command = plan
 
   variables {
-    # both vpcs
-    existing_vpc = { id = "vpc-0a", app_subnet_ids = ["subnet-0a", "subnet-0b"], balancer_subnet_ids = ["subnet-0c", "subnet-0d"], app_route_table_ids = ["rtb-0a"] }
+    # both vpcs, of which AWS is asked nothing: it would say that the subnets are of another
+    existing_vpc = { id = "vpc-0f", app_subnet_ids = ["subnet-0a", "subnet-0b"], balancer_subnet_ids = ["subnet-0c", "subnet-0d"], app_route_table_ids = ["rtb-0a"] }
 
     # half a second
     times = { warm_up_seconds = 60.5 }
+
+    # ingress from IPv6
+    balancer = { domain_name = "shop.example.com", certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/0", ingress_cidrs = ["2001:db8::/32"] }
   }
 
-  expect_failures = [var.times, var.vpc]
+  expect_failures = [var.balancer, var.times, var.vpc]
 }
 
 run "existing_subnet_that_gives_public_addresses" {

@@ -117,6 +117,42 @@ run "session_instead_of_its_role" {
   expect_failures = [var.administrators]
 }
 
+run "root_instead_of_a_role" {
+  command = plan
+
+  variables {
+    administrators = ["arn:aws:iam::123456789012:root"]
+  }
+
+  expect_failures = [var.administrators]
+}
+
+run "identity_center_role_without_its_path" {
+  command = plan
+
+  variables {
+    administrators = ["arn:aws:iam::123456789012:role/AWSReservedSSO_AdministratorAccess_0123456789abcdef"]
+  }
+
+  expect_failures = [var.administrators]
+}
+
+run "identity_center_roles_with_their_paths" {
+  command = plan
+
+  variables {
+    administrators = [
+      "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_AdministratorAccess_0123456789abcdef",
+      "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_AdministratorAccess_0123456789abcdef",
+    ]
+  }
+
+  assert {
+    condition     = length(setsubtract(var.administrators, flatten([for statement in data.aws_iam_policy_document.bucket.statement : statement.condition[*].values if statement.sid == "TerraformAlone"]))) == 0
+    error_message = "a role of IAM Identity Center is not let in"
+  }
+}
+
 run "every_role_of_a_path" {
   command = plan
 
@@ -145,4 +181,28 @@ run "tag_that_is_set_already" {
   }
 
   expect_failures = [var.tags]
+}
+
+run "tag_of_aws" {
+  command = plan
+
+  variables {
+    tags = { "aws:owner" = "shop" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "null_is_as_left_out" {
+  command = plan
+
+  variables {
+    keep_days = null
+    tags      = null
+  }
+
+  assert {
+    condition     = var.keep_days == 365 && length(var.tags) == 0
+    error_message = "a null is not the default"
+  }
 }

@@ -53,6 +53,9 @@ t.test("the same artifact with this environment's newest config, by number or th
   t.match(promoted.record, { env: 'prod', config: { GREETING: 2, SECRET_KEY: 1 }, note: 'from staging:1' });
   t.not(promoted.record.createdAt, createdAt);
 
+  const another = await runCli(['release', '--from', `staging:1:${second.recordSha256}`], env);
+  t.match(another, { exit: 3, stderr: new RegExp(`${first.recordSha256}.*${second.recordSha256}`) }, 'the record that was approved, or none');
+
   const newest = await runCli(['release', '--from', 'staging', '--config', 'GREETING=1', '--note', 'go'], env);
   t.match(newest, {
     exit: 0,
