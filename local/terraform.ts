@@ -45,8 +45,12 @@ export function terraformProblem(): string | undefined {
     : undefined;
 }
 
-/** Runs Terraform with the provider of this machine, nothing of the caller's settings, and no way to an account but by `env`. */
-export async function execute(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, seconds = 300): Promise<Ended> {
+/**
+ * Runs Terraform with the provider of this machine, nothing of the caller's settings, and no way to an account but by `env`. When its seconds are over, or
+ * `stopping` aborts, it is killed.
+ */
+export async function execute(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, seconds = 300, stopping?: AbortSignal): Promise<Ended> {
+  stopping?.throwIfAborted();
   const settings = join(folder, 'terraform.rc');
   writeFileSync(settings, `provider_installation {\n  filesystem_mirror {\n    path = ${JSON.stringify(providerMirror())}\n  }\n}\n`);
   const environment = {
@@ -54,19 +58,41 @@ export async function execute(folder: string, args: readonly string[], env: Node
     ...{ AWS_EC2_METADATA_DISABLED: 'true', ...env },
   };
   const [command, ...rest] = withDeathSignal(['terraform', `-chdir=${folder}`, ...args]);
-  const child = spawn(command, rest, { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1_000 * seconds });
-  const [stdout, stderr, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  return { stdout, stderr, end: code ?? signal };
+  // A group of its own, with the provider in it: asked to end, Terraform first waits for what the provider goes on trying.
+  const child = spawn(command, rest, { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const kill = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch (thrown) {
+      // All of it has ended, and is about to be told.
+      if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+    }
+  };
+  const late = setTimeout(kill, 1_000 * seconds);
+  stopping?.addEventListener('abort', kill);
+  try {
+    const [stdout, stderr, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { stdout, stderr, end: code ?? signal };
+  } finally {
+    clearTimeout(late);
+    stopping?.removeEventListener('abort', kill);
+  }
 }
 
 /** A copy of a root below `base`, beside the files of the repository that it reads; `overrides` are written into it. */
-export function copyRoot(base: string, root: RootModule, overrides: Readonly<Record<string, string>> = {}, env: NodeJS.ProcessEnv = {}): Copy {
+export function copyRoot(
+  base: string,
+  root: RootModule,
+  overrides: Readonly<Record<string, string>> = {},
+  env: NodeJS.ProcessEnv = {},
+  stopping?: AbortSignal,
+): Copy {
   const folder = join(base, 'terraform', root);
   cpSync(join(repository, 'terraform', root), folder, { recursive: true, filter: (path) => !['.terraform', '.terraform.lock.hcl'].includes(basename(path)) });
   mkdirSync(join(base, 'pipeline'));
   symlinkSync(join(repository, 'pipeline/buildspecs'), join(base, 'pipeline/buildspecs'));
   for (const [name, content] of Object.entries(overrides)) writeFileSync(join(folder, name), content);
-  return { folder, terraform: (args, seconds) => execute(folder, args, env, seconds) };
+  return { folder, terraform: (args, seconds) => execute(folder, args, env, seconds, stopping) };
 }
 
 const backend = `
@@ -80,9 +106,9 @@ provider "aws" {
 `;
 
 /** A copy of a root whose provider asks the cloud at `endpoint` and which keeps its state beside it. */
-export function copyForCloud(base: string, root: RootModule, endpoint: string, overrides: Readonly<Record<string, string>>): Copy {
+export function copyForCloud(base: string, root: RootModule, endpoint: string, overrides: Readonly<Record<string, string>>, stopping?: AbortSignal): Copy {
   const credentials = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey, AWS_REGION: region };
-  return copyRoot(base, root, { 'zz_override.tf': backend, ...overrides }, { ...credentials, AWS_ENDPOINT_URL: endpoint });
+  return copyRoot(base, root, { 'zz_override.tf': backend, ...overrides }, { ...credentials, AWS_ENDPOINT_URL: endpoint }, stopping);
 }
 
 export const initializing = ['init', '-input=false', '-no-color'] as const;

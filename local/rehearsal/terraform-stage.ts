@@ -67,9 +67,8 @@ export async function openTerraformStage({ app, appDir, folder, interpreter, ins
     gunicorn: { keep_alive_seconds: app.gunicorn.keepAliveSeconds, graceful_timeout_seconds: app.gunicorn.gracefulTimeoutSeconds },
   };
   // The one thing of the root that differs: moto's load balancers have a name that leads nowhere.
-  const copy = copyForCloud(join(folder, 'root'), 'environment', cloud.endpoint, {
-    'address_override.tf': `locals {\n  load_balancer_url = ${JSON.stringify(loadBalancer.url)}\n}\n`,
-  });
+  const address = { 'address_override.tf': `locals {\n  load_balancer_url = ${JSON.stringify(loadBalancer.url)}\n}\n` };
+  const copy = copyForCloud(join(folder, 'root'), 'environment', cloud.endpoint, address, signal);
   const apply = async (changed: Variables) => {
     variables = { ...variables, ...changed };
     await writeFile(join(copy.folder, 'terraform.tfvars.json'), JSON.stringify(variables));
